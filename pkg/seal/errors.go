@@ -1,0 +1,85 @@
+package seal
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/llm-devops/lcm/pkg/diag"
+)
+
+// NoIdentityError says that none of the user's identities opens something.
+type NoIdentityError struct {
+	File       string   // "" where it is no file of the repository
+	Recipients []string // to whom it is sealed, in its order; none where the format does not say
+	Tried      []Tried  // where identities were looked for, in order
+}
+
+// Tried is one place where identities were looked for.
+type Tried struct {
+	Where   string // an environment variable or a file
+	Problem string // why it did not help: "not set", "no such file", "none of its identities is a recipient", …
+}
+
+// Error implements error. It names the recipients and the places that had something wrong with them.
+func (e *NoIdentityError) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File + ": ")
+	}
+	b.WriteString("no identity here opens it")
+	if len(e.Recipients) > 0 {
+		b.WriteString("; it is sealed to " + strings.Join(e.Recipients, ", "))
+	}
+	for _, t := range e.Tried {
+		if t.Problem != problemUnset && t.Problem != problemMissing {
+			b.WriteString("; " + t.Where + ": " + t.Problem)
+		}
+	}
+	return b.String()
+}
+
+// hinted adds the next step: what stands in the way of an identity that is there, or where to put one.
+func (e *NoIdentityError) hinted(file string) error {
+	for _, t := range e.Tried {
+		if t.Problem == problemNoPrompt {
+			return diag.WithHint(e, "run it in a terminal to be asked for the passphrase of %s, or use a key without one", t.Where)
+		}
+	}
+	return diag.WithHint(e, "put the private key of one of these recipients into %s, or name its file in SOPS_AGE_KEY_FILE; "+
+		"without one, ask somebody who can open it to add your public key", file)
+}
+
+// MACError says that the secrets of a file are not those that it was sealed with.
+type MACError struct {
+	File string
+	Pos  diag.Position // of the mac
+}
+
+// Error implements error.
+func (e *MACError) Error() string {
+	return fmt.Sprintf("%s: the secrets do not match the mac: one was added, removed or moved without the key", e.Pos)
+}
+
+func macError(m *Metadata) error {
+	return diag.WithHint(&MACError{File: m.file, Pos: m.macPos},
+		"compare with the last good version (git diff -- %s) and restore the secrets; after a merge, set those of one side again", m.file)
+}
+
+// The codes of findings.
+const (
+	codeMetadata    = "seal-metadata"      // the sops block is malformed
+	codeUnsupported = "seal-unsupported"   // the sops block uses what is not supported here
+	codeFormat      = "seal-format"        // an encrypted value is malformed
+	codeTampered    = "seal-tampered"      // an encrypted value does not open at its place
+	codeUncovered   = "seal-uncovered"     // an encrypted value where the file encrypts none
+	codePlaintext   = "plaintext-secret"   // a plain value where the file encrypts
+	codeCatches     = "seal-catches-plain" // a new secret's name catches a plain value
+	codeAlias       = "seal-alias"         // an alias or a merge key touches a secret
+	codeReserved    = "seal-reserved"      // an edit of the sops block itself
+	codeReadable    = "identity-readable"  // a private key that others can read
+	codeRekey       = "seal-rekey"         // a file that cannot get a new data key here
+)
+
+func finding(code string, at diag.Position, key, message, hint string) diag.Finding {
+	return diag.Finding{Code: code, Severity: diag.Error, Position: at, Key: key, Message: message, Hint: hint}
+}

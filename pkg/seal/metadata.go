@@ -1,0 +1,211 @@
+package seal
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
+)
+
+const (
+	blockKey = "sops" // the top-level key of the metadata
+
+	// formatVersion is the version of SOPS whose format is written.
+	formatVersion = "3.13.3"
+
+	maxRecipients = 4096
+)
+
+// Metadata is what a file's sops block says. Nothing of it is authenticated but LastModified.
+type Metadata struct {
+	Recipients       []string // in the file's order, in the canonical form of [Recipient] where they parse
+	EncryptedRegex   string   // "" where the file selects its secrets in another way
+	MACOnlyEncrypted bool
+	LastModified     time.Time
+	Version          string
+	Pos              diag.Position   // of the block's key
+	RecipientPos     []diag.Position // of each recipient
+
+	file      string
+	rule      rule
+	entries   []entry
+	mac       string
+	macPos    diag.Position
+	otherKeys string // a kind of keys beside age that the file is encrypted to, "" if none
+}
+
+// entry is the data key, encrypted to one recipient.
+type entry struct {
+	recipient string // canonical where it parses
+	text      string // as it stands in the file
+	enc       string // an armored age file
+}
+
+// otherKeys are the lists of keys in the block that are not age's.
+var otherKeys = [...]string{"kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"}
+
+// Inspect reads a document's sops block; nil without an error where there is none. It needs no key. The error is a
+// [diag.List] of all that is malformed or not supported.
+func Inspect(doc *yamldoc.Doc) (*Metadata, error) {
+	block, at := blockOf(doc)
+	if block == nil {
+		return nil, nil
+	}
+	r := &metadataReader{m: &Metadata{Pos: at, macPos: at, file: doc.File()}, block: block}
+	r.read()
+	if len(r.faults) > 0 {
+		return nil, r.faults.Sorted()
+	}
+	return r.m, nil
+}
+
+func blockOf(doc *yamldoc.Doc) (*tree.Node, diag.Position) {
+	for _, f := range doc.Root().Fields() {
+		if f.Key == blockKey {
+			return f.Value, f.Pos
+		}
+	}
+	return nil, diag.Position{}
+}
+
+type metadataReader struct {
+	m      *Metadata
+	block  *tree.Node
+	faults diag.List
+}
+
+func (r *metadataReader) fault(code string, n *tree.Node, key, message, hint string) {
+	at := r.m.Pos
+	if n != nil && !n.Pos.IsZero() {
+		at = n.Pos
+	}
+	r.faults = append(r.faults, finding(code, at, strings.TrimSuffix(blockKey+"."+key, "."), message, hint))
+}
+
+const hintRestore = "restore the sops block from Git: it is written by lcm and sops, not by hand"
+
+func (r *metadataReader) read() {
+	if r.block.Kind != tree.Map {
+		r.fault(codeMetadata, r.block, "", fmt.Sprintf("sops must be a map, this is a %s", r.block.Kind), hintRestore)
+		return
+	}
+	r.m.Version = r.text("version", false)
+	r.m.mac = r.text("mac", true)
+	if n := r.block.Field("mac"); n != nil {
+		r.m.macPos = n.Pos
+	}
+	if at := r.text("lastmodified", true); at != "" {
+		var err error
+		if r.m.LastModified, err = time.Parse(time.RFC3339, at); err != nil {
+			r.fault(codeMetadata, r.block.Field("lastmodified"), "lastmodified", "lastmodified is not a time of the form 2006-01-02T15:04:05Z", hintRestore)
+		}
+	}
+	if n := r.block.Field("mac_only_encrypted"); n != nil && n.Kind != tree.Null {
+		only, err := strconv.ParseBool(n.Reveal())
+		if err != nil || !n.Kind.IsScalar() {
+			r.fault(codeMetadata, n, "mac_only_encrypted", "mac_only_encrypted is neither true nor false", hintRestore)
+		}
+		r.m.MACOnlyEncrypted = only
+	}
+	r.rule()
+	r.keys()
+}
+
+// text gives a string of the block, "" if it is missing.
+func (r *metadataReader) text(key string, required bool) string {
+	n := r.block.Field(key)
+	switch {
+	case n == nil || n.Kind == tree.Null:
+		if required {
+			r.fault(codeMetadata, n, key, key+" is missing", hintRestore)
+		}
+		return ""
+	case !n.Kind.IsScalar():
+		r.fault(codeMetadata, n, key, fmt.Sprintf("%s must be a string, this is a %s", key, n.Kind), hintRestore)
+		return ""
+	}
+	return n.Reveal()
+}
+
+func (r *metadataReader) rule() {
+	for _, key := range [...]string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
+		if n := r.block.Field(key); n != nil && !isBlank(n) {
+			r.fault(codeUnsupported, n, key, key+" is not supported: what is encrypted must follow from keys, not from comments",
+				"decrypt it with sops, and encrypt it again with encrypted_regex and mac_only_encrypted")
+		}
+	}
+	option, pattern := "", ""
+	for _, key := range [...]string{encryptedRegex, unencryptedRegex, encryptedSuffix, unencryptedSuffix} {
+		text := r.text(key, false)
+		if text == "" {
+			continue
+		}
+		if option != "" {
+			r.fault(codeMetadata, r.block.Field(key), key, option+" and "+key+" exclude each other", hintRestore)
+			continue
+		}
+		option, pattern = key, text
+	}
+	if option == "" {
+		option, pattern = unencryptedSuffix, defaultSuffix
+	}
+	if option == encryptedRegex {
+		r.m.EncryptedRegex = pattern
+	}
+	var err error
+	if r.m.rule, err = newRule(option, pattern); err != nil {
+		r.fault(codeMetadata, r.block.Field(option), option, option+" is not a regular expression", hintRestore)
+	}
+}
+
+func (r *metadataReader) keys() {
+	if n := r.block.Field("key_groups"); present(n) {
+		r.fault(codeUnsupported, n, "key_groups", "key groups (Shamir's secret sharing) are not supported",
+			"decrypt the file with sops, and encrypt it again to one group of age recipients")
+		return
+	}
+	for _, key := range otherKeys {
+		if n := r.block.Field(key); present(n) && r.m.otherKeys == "" {
+			r.m.otherKeys = key
+		}
+	}
+	list := r.block.Field("age")
+	if !present(list) {
+		what := "the block names no recipients"
+		code, hint := codeMetadata, hintRestore
+		if other := r.m.otherKeys; other != "" {
+			code, what = codeUnsupported, fmt.Sprintf("the file is encrypted to %s keys only, which are not supported", other)
+			hint = "add an age recipient with sops: sops rotate --in-place --add-age age1… " + r.m.file
+			list = r.block.Field(other)
+		}
+		r.fault(code, list, "age", what, hint)
+		return
+	}
+	if list.Kind != tree.List || list.Len() > maxRecipients {
+		r.fault(codeMetadata, list, "age", fmt.Sprintf("age must be a list of at most %d recipients", maxRecipients), hintRestore)
+		return
+	}
+	for i, item := range list.Items() {
+		recipient, enc := item.Field("recipient"), item.Field("enc")
+		if recipient == nil || enc == nil || recipient.Kind != tree.String || enc.Kind != tree.String {
+			r.fault(codeMetadata, item, fmt.Sprintf("age[%d]", i), "recipient and enc must be strings", hintRestore)
+			continue
+		}
+		text := strings.TrimSpace(recipient.Reveal())
+		if parsed, err := ParseRecipient(text); err == nil {
+			text = parsed.String()
+		}
+		r.m.Recipients = append(r.m.Recipients, text)
+		r.m.RecipientPos = append(r.m.RecipientPos, recipient.Pos)
+		r.m.entries = append(r.m.entries, entry{text, recipient.Reveal(), enc.Reveal()})
+	}
+}
+
+// present reports whether a list of the block has something in it: older versions of SOPS write empty ones.
+func present(n *tree.Node) bool {
+	return n != nil && n.Kind != tree.Null && (n.Kind.IsScalar() || n.Len() > 0)
+}

@@ -1,0 +1,159 @@
+package seal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
+	"filippo.io/age/plugin"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/llm-devops/lcm/pkg/diag"
+)
+
+// Recipient is a public key that secrets can be sealed to.
+type Recipient struct {
+	text string
+	age  age.Recipient
+}
+
+// maxRecipient bounds the text of a recipient, in bytes: post-quantum ones have about 2,000, RSA keys up to 3,000.
+const maxRecipient = 16 << 10
+
+// ParseRecipient reads a recipient as age and SOPS write it: age1… (X25519), age1pq1… (post-quantum),
+// age1<name>1… (hardware and others, by a plugin), ssh-ed25519 … or ssh-rsa … with or without a comment.
+func ParseRecipient(s string) (Recipient, error) {
+	s = strings.TrimSpace(s)
+	if len(s) > maxRecipient || strings.ContainsAny(s, "\r\n") {
+		return Recipient{}, errors.New("a recipient is one line: age1… or the text of an SSH .pub file")
+	}
+	var r age.Recipient
+	var err error
+	text := s
+	switch {
+	case strings.HasPrefix(s, "age1pq1"):
+		r, err = age.ParseHybridRecipient(s)
+	case pluginName(s) != "":
+		r, err = plugin.NewRecipient(s, silentUI())
+	case strings.HasPrefix(s, "age1"):
+		r, err = age.ParseX25519Recipient(s)
+	case strings.HasPrefix(s, "ssh-"):
+		if r, err = agessh.ParseRecipient(s); err == nil {
+			text, err = canonicalSSH(s)
+		}
+	case strings.HasPrefix(s, "AGE-SECRET-KEY-"), strings.HasPrefix(s, "AGE-PLUGIN-"), strings.HasPrefix(s, "-----BEGIN"):
+		return Recipient{}, errors.New("this is a private key, not a recipient: give the public key that belongs to it")
+	default:
+		return Recipient{}, fmt.Errorf("%q is no recipient: expected age1… or the text of an SSH .pub file", oneLine(s))
+	}
+	if err != nil {
+		return Recipient{}, fmt.Errorf("recipient %q: %w", oneLine(s), err)
+	}
+	return Recipient{text, r}, nil
+}
+
+// String gives the recipient in its canonical form: an SSH key without its comment.
+func (r Recipient) String() string { return r.text }
+
+// pluginName gives the name of the plugin that a recipient needs, "" if it needs none.
+func pluginName(recipient string) string {
+	rest, ok := strings.CutPrefix(recipient, "age1")
+	if !ok {
+		return ""
+	}
+	i := strings.LastIndexByte(rest, '1')
+	if i <= 0 || strings.HasPrefix(rest, "pq1") {
+		return ""
+	}
+	return rest[:i]
+}
+
+func canonicalSSH(s string) (string, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s))
+	if err != nil {
+		return "", err
+	}
+	return sshText(key), nil
+}
+
+func sshText(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
+
+// silentUI is for plugins that encrypt: they have nothing to ask.
+func silentUI() *plugin.ClientUI {
+	refuse := errors.New("the plugin asks for something, and encrypting is not interactive")
+	return &plugin.ClientUI{
+		DisplayMessage: func(string, string) error { return nil },
+		RequestValue:   func(string, string, bool) (string, error) { return "", refuse },
+		Confirm:        func(string, string, string, string) (bool, error) { return false, refuse },
+		WaitTimer:      func(string) {},
+	}
+}
+
+// parseRecipients reads recipients in order, each once.
+func parseRecipients(texts []string) ([]Recipient, error) {
+	seen := map[string]bool{}
+	var out []Recipient
+	for _, text := range texts {
+		r, err := ParseRecipient(text)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[r.text] {
+			seen[r.text] = true
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 {
+		return nil, diag.WithHint(errors.New("there are no recipients to seal to"), "name at least one public key, age1… or ssh-…")
+	}
+	return out, nil
+}
+
+// wrap encrypts a data key to one recipient, as SOPS keeps it: an armored age file.
+func (r Recipient) wrap(key *dataKey) (string, error) {
+	var b bytes.Buffer
+	a := armor.NewWriter(&b)
+	if err := encryptAge(a, key.raw, r.age); err != nil {
+		return "", fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
+	}
+	if err := a.Close(); err != nil {
+		return "", fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
+	}
+	return b.String(), nil
+}
+
+func encryptAge(dst io.Writer, plaintext []byte, to ...age.Recipient) error {
+	w, err := age.Encrypt(dst, to...)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(plaintext); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// SealTo encrypts plaintext to recipients as a binary age file, which `age -d` opens. Post-quantum recipients cannot be
+// mixed with others in one file.
+func SealTo(recipients []string, plaintext []byte) ([]byte, error) {
+	parsed, err := parseRecipients(recipients)
+	if err != nil {
+		return nil, err
+	}
+	to := make([]age.Recipient, len(parsed))
+	for i, r := range parsed {
+		to[i] = r.age
+	}
+	var b bytes.Buffer
+	if err := encryptAge(&b, plaintext, to...); err != nil {
+		return nil, fmt.Errorf("seal to %d recipients: %w", len(to), err)
+	}
+	return b.Bytes(), nil
+}
