@@ -1,0 +1,241 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// The modes of tree entries.
+const (
+	modeFile       = "100644"
+	modeExecutable = "100755"
+	modeSymlink    = "120000"
+	modeSubmodule  = "160000"
+	modeDir        = "40000"
+)
+
+// treeEntry is one line of a tree object.
+type treeEntry struct {
+	mode string // octal, as stored
+	name string
+	id   plumbing.Hash
+}
+
+func (e treeEntry) isDir() bool     { return e.mode == modeDir }
+func (e treeEntry) isRegular() bool { return strings.HasPrefix(e.mode, "100") }
+
+// sortKey orders as git does: folders as if their names ended in a slash.
+func (e treeEntry) sortKey() string {
+	if e.isDir() {
+		return e.name + "/"
+	}
+	return e.name
+}
+
+var errMalformedTree = errors.New("malformed tree object")
+
+// decodeTree reads a tree object: "MODE NAME NUL ID" for each entry, the id being 20 bytes.
+func decodeTree(b []byte) ([]treeEntry, error) {
+	var entries []treeEntry
+	for len(b) > 0 {
+		head, rest, ok := bytes.Cut(b, []byte{0})
+		if !ok || len(rest) < len(plumbing.Hash{}) {
+			return nil, errMalformedTree
+		}
+		mode, name, ok := strings.Cut(string(head), " ")
+		if !ok || name == "" || mode == "" || strings.Contains(name, "/") || name == "." || name == ".." {
+			return nil, errMalformedTree
+		}
+		if strings.Trim(mode, "01234567") != "" {
+			return nil, errMalformedTree
+		}
+		e := treeEntry{mode: mode, name: name}
+		copy(e.id[:], rest)
+		entries = append(entries, e)
+		b = rest[len(e.id):]
+	}
+	return entries, nil
+}
+
+// encodeTree is the opposite of decodeTree; it sorts.
+func encodeTree(entries []treeEntry) []byte {
+	slices.SortFunc(entries, func(a, b treeEntry) int { return strings.Compare(a.sortKey(), b.sortKey()) })
+	var b bytes.Buffer
+	for _, e := range entries {
+		b.WriteString(e.mode)
+		b.WriteByte(' ')
+		b.WriteString(e.name)
+		b.WriteByte(0)
+		b.Write(e.id[:])
+	}
+	return b.Bytes()
+}
+
+// tree reads a tree; the zero id is the empty one.
+func (s *objectStore) tree(ctx context.Context, id plumbing.Hash) ([]treeEntry, error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	b, err := s.readKind(ctx, id, plumbing.TreeObject)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := decodeTree(b)
+	if err != nil {
+		return nil, fmt.Errorf("read object %s: %w", id, err)
+	}
+	return entries, nil
+}
+
+// commitTree gives the id of a commit's tree; the zero id for no commit.
+func (s *objectStore) commitTree(ctx context.Context, rev Revision) (plumbing.Hash, error) {
+	id, err := rev.object()
+	if err != nil || id.IsZero() {
+		return plumbing.ZeroHash, err
+	}
+	b, err := s.readKind(ctx, id, plumbing.CommitObject)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	hash, ok := strings.CutPrefix(line, "tree ")
+	if !ok || !fullHash.MatchString(hash) {
+		return plumbing.ZeroHash, fmt.Errorf("read object %s: malformed commit object", id)
+	}
+	return plumbing.NewHash(hash), nil
+}
+
+// treeReader gives the entries of a tree.
+type treeReader func(ctx context.Context, id plumbing.Hash) ([]treeEntry, error)
+
+// walkTree goes from a root tree to the entry at path. A missing entry, or one below a file, is fs.ErrNotExist; one below a
+// symbolic link or a submodule is a [*PathError].
+func walkTree(ctx context.Context, read treeReader, root plumbing.Hash, path string) (treeEntry, error) {
+	at := treeEntry{mode: modeDir, id: root}
+	if path == "." {
+		return at, nil
+	}
+	walked := ""
+	for name := range strings.SplitSeq(path, "/") {
+		if at.mode == modeSymlink || at.mode == modeSubmodule {
+			return treeEntry{}, irregular(walked, at.mode)
+		}
+		if !at.isDir() {
+			return treeEntry{}, notExist(path)
+		}
+		entries, err := read(ctx, at.id)
+		if err != nil {
+			return treeEntry{}, err
+		}
+		i := slices.IndexFunc(entries, func(e treeEntry) bool { return e.name == name })
+		if i < 0 {
+			return treeEntry{}, notExist(path)
+		}
+		at = entries[i]
+		walked = strings.TrimPrefix(walked+"/"+name, "/")
+	}
+	return at, nil
+}
+
+func notExist(path string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+}
+
+func irregular(path, mode string) error {
+	switch mode {
+	case modeSymlink:
+		return &PathError{Path: path, Reason: "is a symbolic link, which is not followed"}
+	case modeSubmodule:
+		return &PathError{Path: path, Reason: "is a submodule, which is not entered"}
+	case modeDir:
+		return &PathError{Path: path, Reason: "is a folder, not a file"}
+	}
+	return &PathError{Path: path, Reason: "is not a regular file"}
+}
+
+// treeChange is what becomes of one path: a blob with a mode, or (remove) nothing.
+type treeChange struct {
+	mode   string
+	id     plumbing.Hash
+	remove bool
+}
+
+// editTree applies changes, by path, to a root tree. It gives the id of the new root and the new tree objects, of which
+// only those along the changed paths are made. A folder that becomes empty goes away, as in git.
+func (s *objectStore) editTree(ctx context.Context, root plumbing.Hash, changes map[string]treeChange) (plumbing.Hash, []pendingObject, error) {
+	entries, objects, err := s.editEntries(ctx, root, "", changes)
+	if err != nil {
+		return plumbing.ZeroHash, nil, err
+	}
+	top := newObject(plumbing.TreeObject, encodeTree(entries))
+	return top.id, append(objects, top), nil
+}
+
+func (s *objectStore) editEntries(ctx context.Context, id plumbing.Hash, dir string, changes map[string]treeChange) ([]treeEntry, []pendingObject, error) {
+	entries, err := s.tree(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	below := map[string]map[string]treeChange{}
+	for path, c := range changes {
+		name, rest, deeper := strings.Cut(path, "/")
+		if deeper {
+			if below[name] == nil {
+				below[name] = map[string]treeChange{}
+			}
+			below[name][rest] = c
+			continue
+		}
+		i := slices.IndexFunc(entries, func(e treeEntry) bool { return e.name == name })
+		if i >= 0 && !entries[i].isRegular() {
+			return nil, nil, irregular(dir+name, entries[i].mode)
+		}
+		switch {
+		case c.remove && i >= 0:
+			entries = slices.Delete(entries, i, i+1)
+		case c.remove:
+			return nil, nil, notExist(dir + name)
+		case i >= 0:
+			entries[i].id, entries[i].mode = c.id, c.mode
+		default:
+			entries = append(entries, treeEntry{mode: c.mode, name: name, id: c.id})
+		}
+	}
+	var objects []pendingObject
+	for name, sub := range below {
+		i := slices.IndexFunc(entries, func(e treeEntry) bool { return e.name == name })
+		var child plumbing.Hash
+		if i >= 0 {
+			if !entries[i].isDir() {
+				return nil, nil, &PathError{Path: dir + name, Reason: "is not a folder"}
+			}
+			child = entries[i].id
+		}
+		edited, made, err := s.editEntries(ctx, child, dir+name+"/", sub)
+		if err != nil {
+			return nil, nil, err
+		}
+		objects = append(objects, made...)
+		if len(edited) == 0 {
+			if i >= 0 {
+				entries = slices.Delete(entries, i, i+1)
+			}
+			continue
+		}
+		o := newObject(plumbing.TreeObject, encodeTree(edited))
+		objects = append(objects, o)
+		if i >= 0 {
+			entries[i].id = o.id
+		} else {
+			entries = append(entries, treeEntry{mode: modeDir, name: name, id: o.id})
+		}
+	}
+	return entries, objects, nil
+}
