@@ -1,0 +1,588 @@
+package schema
+
+import (
+	"fmt"
+	"math/big"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/format"
+	"cuelang.org/go/cue/literal"
+	"cuelang.org/go/cue/token"
+
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/tree"
+)
+
+// builder turns the syntax of a schema into shapes. It resolves references, spreads unifications and embeddings out, and
+// leaves everything that is computed to CUE. There are finitely many expressions in a source, and one shape for each set
+// of them that is unified somewhere, so recursive schemas become cycles.
+type builder struct {
+	text     *text
+	imports  map[string]string        // local name → last part of the path
+	fieldOf  map[ast.Node]*ast.Field  // by value, to find a definition's marks and comment
+	dynamic  map[ast.Node]bool        // values of fields inside structs: a configuration can narrow them
+	bound    map[ast.Node]bool        // values of patterns
+	marksOf  map[*ast.Attribute]marks // read once, so that findings come once
+	shapes   map[string]*shape
+	regexps  map[string]*regexp.Regexp
+	findings diag.List
+	computed bool // the syntax is not that of the source
+}
+
+// conj is the flat list of what is unified for one value.
+type conj struct {
+	kinds    kinds
+	structs  []part[*ast.StructLit]
+	lists    []part[*ast.ListLit]
+	consts   []*tree.Node
+	rules    []rule
+	choices  [][]choice // each a disjunction
+	marks    marks
+	doc      string // of the first definition referred to
+	pos      diag.Position
+	opaque   bool
+	computed bool // depends on other fields: no default can be read off
+	id       strings.Builder
+	refs     []ast.Node // references being followed
+}
+
+// part is an expression that holds under a condition, or always if that is empty.
+type part[T any] struct {
+	lit   T
+	guard string
+}
+
+// choice is one arm of a disjunction.
+type choice struct {
+	conj      *conj
+	isDefault bool
+}
+
+func (b *builder) conj(pos token.Pos) *conj { return &conj{kinds: anyKind, pos: b.text.position(pos)} }
+
+// noteID records what identifies the set of expressions.
+func (c *conj) noteID(n ast.Node, guard string) {
+	c.id.WriteString(strconv.FormatUint(uint64(reflect.ValueOf(n).Pointer()), 36))
+	c.id.WriteString(guard)
+	c.id.WriteByte(';')
+}
+
+// leave says that CUE alone knows what n means.
+func (c *conj) leave(n ast.Node) {
+	c.opaque = true
+	c.noteID(n, "?")
+}
+
+const maxRefs = 100
+
+// flatten adds what e demands to c. Under a guard only structs and lists are spread out, for their fields' sake: other
+// demands hold at times only.
+func (b *builder) flatten(c *conj, e ast.Expr, guard string) {
+	switch x := e.(type) {
+	case *ast.ParenExpr:
+		b.flatten(c, x.X, guard)
+	case *ast.Alias:
+		b.flatten(c, x.Expr, guard)
+	case *ast.Ident:
+		b.flattenIdent(c, x, guard)
+	case *ast.StructLit:
+		b.flattenStruct(c, x, guard)
+	case *ast.ListLit:
+		c.noteID(x, guard)
+		c.lists = append(c.lists, part[*ast.ListLit]{x, guard})
+		c.narrow(kindsOf(tree.List), guard)
+	case *ast.SelectorExpr:
+		b.flattenSelector(c, x, guard)
+	case *ast.BinaryExpr:
+		switch {
+		case x.Op == token.AND:
+			b.flatten(c, x.X, guard)
+			b.flatten(c, x.Y, guard)
+		case x.Op == token.OR:
+			b.flattenChoice(c, x, guard)
+		default:
+			c.computed = true
+			c.leave(x)
+		}
+	default:
+		if guard != "" {
+			c.leave(e)
+			return
+		}
+		b.flattenScalar(c, e)
+	}
+}
+
+func (c *conj) narrow(k kinds, guard string) {
+	if guard == "" {
+		c.kinds &= k
+	} else {
+		c.opaque = true
+	}
+}
+
+// flattenScalar adds what cannot hold a reference to a struct.
+func (b *builder) flattenScalar(c *conj, e ast.Expr) {
+	switch x := e.(type) {
+	case *ast.BasicLit:
+		b.constant(c, x)
+	case *ast.UnaryExpr:
+		switch {
+		case x.Op == token.MUL:
+			b.flatten(c, x.X, "")
+		case x.Op == token.SUB || x.Op == token.ADD:
+			b.constant(c, x)
+		default:
+			b.flattenBound(c, x)
+		}
+	case *ast.CallExpr:
+		b.flattenCall(c, x)
+	case *ast.Interpolation:
+		c.kinds &= kindsOf(tree.String)
+		c.computed = true
+		c.leave(x)
+	default:
+		c.computed = true
+		c.leave(e)
+	}
+}
+
+func (b *builder) constant(c *conj, e ast.Expr) {
+	n := b.literal(e, 0)
+	if n == nil {
+		c.computed = true
+		c.leave(e)
+		return
+	}
+	c.noteID(e, "")
+	c.kinds &= kindsOf(n.Kind)
+	c.consts = append(c.consts, n)
+}
+
+// flattenIdent follows a reference, or adds a predeclared type.
+func (b *builder) flattenIdent(c *conj, x *ast.Ident, guard string) {
+	if x.Node == nil {
+		if k, rules, ok := predeclared(x.Name); ok {
+			if x.Name == "_" {
+				return
+			}
+			fmt.Fprintf(&c.id, "%s%s;", x.Name, guard)
+			c.narrow(k, guard)
+			if guard == "" {
+				for _, r := range rules {
+					r.pos = b.text.position(x.Pos())
+					c.rules = append(c.rules, r)
+				}
+			}
+			return
+		}
+	}
+	var target ast.Expr
+	switch n := x.Node.(type) {
+	case *ast.LetClause:
+		target = n.Expr
+	case *ast.Alias:
+		target = n.Expr
+	case *ast.Field:
+		target = n.Value
+	case ast.Expr:
+		target = n
+	}
+	b.follow(c, x, target, guard)
+}
+
+// follow adds the value that a reference names.
+func (b *builder) follow(c *conj, ref ast.Node, target ast.Expr, guard string) {
+	if target == nil || b.bound[target] || len(c.refs) == maxRefs {
+		c.computed = c.computed || guard == ""
+		c.leave(ref)
+		return
+	}
+	for _, r := range c.refs {
+		if r == target {
+			c.leave(ref)
+			return
+		}
+	}
+	if b.dynamic[target] {
+		c.computed = c.computed || guard == ""
+		c.leave(ref)
+	}
+	if f := b.fieldOf[target]; f != nil {
+		c.marks = c.marks.join(b.readMarks(f.Attrs))
+		if c.doc == "" {
+			c.doc = docOf(f)
+		}
+	}
+	c.refs = append(c.refs, target)
+	b.flatten(c, target, guard)
+	c.refs = c.refs[:len(c.refs)-1]
+}
+
+// flattenSelector adds a field of a definition, #A.b, or a validator without arguments, time.Duration.
+func (b *builder) flattenSelector(c *conj, x *ast.SelectorExpr, guard string) {
+	if name := builtinName(x, b.imports); name != "" && isPackage(x) {
+		if guard != "" {
+			c.leave(x)
+			return
+		}
+		b.validator(c, x, name, nil)
+		return
+	}
+	if f := b.selected(x, 0); f != nil {
+		b.follow(c, x, f.Value, guard)
+		return
+	}
+	c.computed = true
+	c.leave(x)
+}
+
+func isPackage(x *ast.SelectorExpr) bool {
+	id, ok := x.X.(*ast.Ident)
+	if !ok {
+		return false
+	}
+	_, ok = id.Node.(*ast.ImportSpec)
+	return ok || id.Node == nil
+}
+
+// selected finds the field that #A.b names, where #A is written as one struct.
+func (b *builder) selected(x *ast.SelectorExpr, depth int) *ast.Field {
+	if depth > maxRefs {
+		return nil
+	}
+	var lit ast.Expr
+	switch base := x.X.(type) {
+	case *ast.Ident:
+		lit, _ = base.Node.(ast.Expr)
+	case *ast.SelectorExpr:
+		if f := b.selected(base, depth+1); f != nil {
+			lit = f.Value
+		}
+	}
+	s, ok := lit.(*ast.StructLit)
+	if !ok {
+		return nil
+	}
+	want, _, err := ast.LabelName(x.Sel)
+	if err != nil {
+		return nil
+	}
+	for _, d := range s.Elts {
+		if f, ok := d.(*ast.Field); ok {
+			if name, _, err := ast.LabelName(f.Label); err == nil && name == want {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// flattenStruct adds a struct's own fields as one part and what it embeds as if it were unified with it.
+func (b *builder) flattenStruct(c *conj, x *ast.StructLit, guard string) {
+	hasFields, embeds := false, false
+	c.noteID(x, guard)
+	c.structs = append(c.structs, part[*ast.StructLit]{x, guard})
+	for _, d := range x.Elts {
+		switch d := d.(type) {
+		case *ast.Field, *ast.Ellipsis:
+			hasFields = true
+		case *ast.EmbedDecl:
+			embeds = true
+			b.flatten(c, d.Expr, guard)
+		case *ast.Comprehension:
+			hasFields = true
+			b.flattenComprehension(c, d, guard)
+		case *ast.Attribute:
+			c.marks = c.marks.join(b.readMarks([]*ast.Attribute{d}))
+		}
+	}
+	if hasFields || !embeds {
+		c.narrow(kindsOf(tree.Map), guard)
+	}
+}
+
+// flattenComprehension adds what stands below if, under that condition. What a for clause makes is CUE's alone.
+func (b *builder) flattenComprehension(c *conj, x *ast.Comprehension, guard string) {
+	c.leave(x)
+	for _, clause := range x.Clauses {
+		cond, ok := clause.(*ast.IfClause)
+		if !ok {
+			return
+		}
+		if guard != "" {
+			guard += " && "
+		}
+		guard += b.source(cond.Condition)
+	}
+	b.flatten(c, x.Value, guard)
+}
+
+// source gives an expression as the schema writes it, in one line.
+func (b *builder) source(n ast.Node) string {
+	if from, to := n.Pos(), n.End(); !b.computed && from.IsValid() && to.IsValid() && from.Offset() < to.Offset() && to.Offset() <= len(b.text.data) {
+		rest := string(b.text.data[to.Offset():])
+		text := string(b.text.data[from.Offset():to.Offset()])
+		if strings.HasSuffix(text, "_") && strings.HasPrefix(rest, "|_") {
+			text += "|_" // CUE takes _|_ for one character long
+		}
+		return strings.Join(strings.Fields(text), " ")
+	}
+	out, err := format.Node(n)
+	if err != nil {
+		return "an expression"
+	}
+	return strings.Join(strings.Fields(string(out)), " ")
+}
+
+// flattenChoice adds a disjunction.
+func (b *builder) flattenChoice(c *conj, x *ast.BinaryExpr, guard string) {
+	if guard != "" {
+		c.leave(x)
+		return
+	}
+	var arms []choice
+	var collect func(e ast.Expr)
+	collect = func(e ast.Expr) {
+		isDefault := false
+		switch x := e.(type) {
+		case *ast.BinaryExpr:
+			if x.Op == token.OR {
+				collect(x.X)
+				collect(x.Y)
+				return
+			}
+		case *ast.ParenExpr:
+			collect(x.X)
+			return
+		case *ast.UnaryExpr:
+			if x.Op == token.MUL {
+				isDefault, e = true, x.X
+			}
+		}
+		arm := b.conj(e.Pos())
+		arm.refs = c.refs
+		b.flatten(arm, e, "")
+		c.marks = c.marks.join(arm.marks)
+		c.computed = c.computed || arm.computed && isDefault
+		arms = append(arms, choice{arm, isDefault})
+	}
+	collect(x)
+	c.noteID(x, "")
+	c.choices = append(c.choices, arms)
+}
+
+// flattenBound adds >=1, !=3, =~"^a" and the like.
+func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
+	n := b.literal(x.X, 0)
+	r := rule{text: b.source(x.X), pos: b.text.position(x.Pos())}
+	switch x.Op {
+	case token.GEQ, token.GTR, token.LEQ, token.LSS:
+		r.op = map[token.Token]ruleOp{token.GEQ: atLeast, token.GTR: moreThan, token.LEQ: atMost, token.LSS: lessThan}[x.Op]
+		switch {
+		case n == nil:
+			c.computed = true
+			c.leave(x)
+			return
+		case n.Kind == tree.String:
+			c.kinds &= kindsOf(tree.String)
+			r.op = onlyCUE
+		default:
+			v, ok := n.Number()
+			if !ok {
+				c.leave(x)
+				return
+			}
+			c.kinds &= numberKind
+			r.bound = v
+		}
+	case token.NEQ:
+		if n == nil || !n.Kind.IsScalar() {
+			c.leave(x)
+			return
+		}
+		r.op, r.value = notEqual, n
+	case token.MAT, token.NMAT:
+		c.kinds &= kindsOf(tree.String)
+		if n == nil || n.Kind != tree.String {
+			c.leave(x)
+			return
+		}
+		re := b.regexp(n.Reveal())
+		if re == nil {
+			c.leave(x) // CUE reports it
+			return
+		}
+		r.op, r.re, r.text = matches, re, n.Reveal()
+		if x.Op == token.NMAT {
+			r.op = matchesNot
+		}
+	default:
+		c.leave(x)
+		return
+	}
+	if r.op == onlyCUE {
+		c.opaque, r.text = true, b.source(x)
+	}
+	c.noteID(x, "")
+	c.rules = append(c.rules, r)
+}
+
+// regexp compiles a pattern once; nil if it is none.
+func (b *builder) regexp(pattern string) *regexp.Regexp {
+	re, ok := b.regexps[pattern]
+	if !ok {
+		re, _ = regexp.Compile(pattern)
+		b.regexps[pattern] = re
+	}
+	return re
+}
+
+// flattenCall adds validators and the functions that only combine their arguments.
+func (b *builder) flattenCall(c *conj, x *ast.CallExpr) {
+	if sel, ok := x.Fun.(*ast.SelectorExpr); ok && isPackage(sel) {
+		if name := builtinName(sel, b.imports); name != "" {
+			b.validator(c, x, name, x.Args)
+			return
+		}
+	}
+	if id, ok := x.Fun.(*ast.Ident); ok && id.Node == nil && id.Name == "close" && len(x.Args) == 1 {
+		b.flatten(c, x.Args[0], "")
+		return
+	}
+	c.computed = true
+	c.leave(x)
+}
+
+// validator adds a function of one of CUE's packages that demands something. Those not known here may also compute a
+// value: only CUE can tell.
+func (b *builder) validator(c *conj, n ast.Expr, name string, args []ast.Expr) {
+	r := rule{op: onlyCUE, text: b.source(n), pos: b.text.position(n.Pos())}
+	known, ok := validators[name]
+	if !ok {
+		c.computed = true
+		c.leave(n)
+		return
+	}
+	c.kinds &= known.kinds
+	if known.op != onlyCUE && len(args) == 1 {
+		if v := b.literal(args[0], 0); v != nil {
+			if bound, isNumber := v.Number(); isNumber {
+				r.op, r.bound, r.text = known.op, bound, v.Text()
+			}
+		}
+	}
+	if r.op == onlyCUE {
+		c.opaque = true
+	}
+	c.noteID(n, "")
+	c.rules = append(c.rules, r)
+}
+
+// validators are the functions that stand as constraints, with the kinds they are for.
+var validators = map[string]struct {
+	kinds kinds
+	op    ruleOp
+}{
+	"strings.MinRunes": {kindsOf(tree.String), minRunes},
+	"strings.MaxRunes": {kindsOf(tree.String), maxRunes},
+	"list.MinItems":    {kindsOf(tree.List), minItems},
+	"list.MaxItems":    {kindsOf(tree.List), maxItems},
+	"list.UniqueItems": {kindsOf(tree.List), onlyCUE},
+	"list.MatchN":      {kindsOf(tree.List), onlyCUE},
+	"struct.MinFields": {kindsOf(tree.Map), onlyCUE},
+	"struct.MaxFields": {kindsOf(tree.Map), onlyCUE},
+	"math.MultipleOf":  {numberKind, onlyCUE},
+	"time.Duration":    {kindsOf(tree.String), onlyCUE},
+	"time.Time":        {kindsOf(tree.String), onlyCUE},
+	"time.Format":      {kindsOf(tree.String), onlyCUE},
+	"regexp.Valid":     {kindsOf(tree.String), onlyCUE},
+	"net.IP":           {kindsOf(tree.String, tree.List), onlyCUE},
+	"net.IPv4":         {kindsOf(tree.String, tree.List), onlyCUE},
+	"net.IPv6":         {kindsOf(tree.String, tree.List), onlyCUE},
+	"net.IPCIDR":       {kindsOf(tree.String), onlyCUE},
+	"net.FQDN":         {kindsOf(tree.String), onlyCUE},
+	"net.URL":          {kindsOf(tree.String), onlyCUE},
+	"net.AbsURL":       {kindsOf(tree.String), onlyCUE},
+	"net.HTTPURL":      {kindsOf(tree.String), onlyCUE},
+	"json.Valid":       {kindsOf(tree.String), onlyCUE},
+	"json.Validate":    {kindsOf(tree.String), onlyCUE},
+	"uuid.Valid":       {kindsOf(tree.String), onlyCUE},
+}
+
+// predeclared gives CUE's types: https://cuelang.org/docs/reference/spec/#predeclared-identifiers.
+func predeclared(name string) (kinds, []rule, bool) {
+	switch name {
+	case "_":
+		return anyKind, nil, true
+	case "string":
+		return kindsOf(tree.String), nil, true
+	case "bytes":
+		return 0, nil, true
+	case "bool":
+		return kindsOf(tree.Bool), nil, true
+	case "int":
+		return kindsOf(tree.Int), nil, true
+	case "float":
+		return kindsOf(tree.Float), nil, true
+	case "number":
+		return numberKind, nil, true
+	case "uint":
+		return kindsOf(tree.Int), []rule{{op: atLeast, bound: new(big.Rat), text: "0"}}, true
+	}
+	var bits uint
+	signed := true
+	digits, ok := strings.CutPrefix(name, "int")
+	if !ok {
+		digits, ok = strings.CutPrefix(name, "uint")
+		signed = false
+	}
+	switch digits {
+	case "8", "16", "32", "64", "128":
+		_, _ = fmt.Sscan(digits, &bits)
+	default:
+		return 0, nil, false
+	}
+	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), bits)
+	if signed {
+		high.Rsh(high, 1)
+		low.Neg(high)
+	}
+	high.Sub(high, big.NewInt(1))
+	return kindsOf(tree.Int), []rule{
+		{op: atLeast, bound: new(big.Rat).SetInt(low), text: low.String()},
+		{op: atMost, bound: new(big.Rat).SetInt(high), text: high.String()},
+	}, ok
+}
+
+// docOf gives the comment above a field, or behind it, as running text with its paragraphs.
+func docOf(f *ast.Field) string {
+	var doc string
+	for _, g := range f.Comments() {
+		if g.Doc || g.Line && doc == "" {
+			doc = strings.TrimSpace(g.Text())
+		}
+	}
+	return doc
+}
+
+// labelName gives a field's name; ok is false for patterns and computed names.
+func labelName(l ast.Label) (name string, ok bool) {
+	if a, isAlias := l.(*ast.Alias); isAlias {
+		inner, isLabel := a.Expr.(ast.Label)
+		if !isLabel {
+			return "", false
+		}
+		l = inner
+	}
+	if lit, isLit := l.(*ast.BasicLit); isLit && lit.Kind == token.STRING {
+		s, err := literal.Unquote(lit.Value)
+		return s, err == nil
+	}
+	name, _, err := ast.LabelName(l)
+	return name, err == nil
+}

@@ -1,0 +1,193 @@
+package schema
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"github.com/llm-devops/lcm/pkg/diag"
+)
+
+// header is what a source says about itself in @module.
+type header struct {
+	name, version, title string
+	pos                  diag.Position
+}
+
+var (
+	moduleName    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	moduleVersion = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`)
+)
+
+// readHeader parses a source up to its imports.
+func readHeader(src Source) (header, diag.List) {
+	display := src.File
+	if src.Builtin {
+		display = builtinFile(strings.ReplaceAll(strings.TrimSuffix(src.File[strings.LastIndex(src.File, "/")+1:], ".cue"), "_", "-"))
+	}
+	t := newText(display, src.Data)
+	if found := t.checkLimits(); len(found) > 0 {
+		return header{}, found
+	}
+	f, err := parser.ParseFile(display, src.Data, parser.ImportsOnly)
+	if err != nil {
+		return header{}, t.syntaxFindings(err)
+	}
+	if f.PackageName() == "" {
+		return header{}, diag.List{t.finding(CodeHeader, token.NoPos, "no package clause",
+			"begin the file with: package "+strings.ReplaceAll(strings.TrimSuffix(baseName(src.File), ".cue"), "-", "_"))}
+	}
+	h := header{}
+	var found diag.List
+	for _, d := range f.Decls {
+		a, ok := d.(*ast.Attribute)
+		if !ok {
+			continue
+		}
+		name, body := a.Split()
+		if name != "module" {
+			continue
+		}
+		if !h.pos.IsZero() {
+			f := t.finding(CodeHeader, a.Pos(), "a second @module", "")
+			f.Related = []diag.Related{{Position: h.pos, Message: "the first is here"}}
+			found = append(found, f)
+			continue
+		}
+		h.pos = t.position(a.Pos())
+		found = append(found, h.read(t, a.Pos(), body)...)
+	}
+	if h.pos.IsZero() {
+		found = append(found, t.finding(CodeHeader, token.NoPos, "no @module",
+			`name the module behind the package clause: @module(name="my-module", version="1.0.0", title="My module")`))
+	}
+	if src.Builtin && len(found) == 0 {
+		h.pos.File = builtinFile(h.name)
+	}
+	return h, found
+}
+
+func (h *header) read(t *text, pos token.Pos, body string) diag.List {
+	var found diag.List
+	args, err := parseArgs(body)
+	if err != nil {
+		return diag.List{t.finding(CodeHeader, pos, "@module: "+err.Error(), "")}
+	}
+	for _, a := range args {
+		switch a.key {
+		case "name":
+			h.name = a.value
+		case "version":
+			h.version = a.value
+		case "title":
+			h.title = a.value
+		default:
+			found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("@module does not know %q", a.key),
+				diag.DidYouMean(a.key, []string{"name", "version", "title"}, "it knows name, version and title")))
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	if !moduleName.MatchString(h.name) {
+		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's name", h.name),
+			`names are lower case with hyphens: @module(name="my-module", …)`))
+	}
+	if !moduleVersion.MatchString(h.version) {
+		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.version),
+			`versions are three numbers: @module(…, version="1.0.0")`))
+	}
+	if h.title == "" {
+		h.title = h.name
+	}
+	return found
+}
+
+func builtinFile(name string) string { return "schema:" + name }
+
+func baseName(file string) string { return file[strings.LastIndex(file, "/")+1:] }
+
+// sourceDigest is the sha256 of a source without byte order mark, with line feeds for line ends and exactly one at the
+// end, so that it does not depend on how a checkout writes text files.
+func sourceDigest(data []byte) string {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	sum := sha256.Sum256(append(bytes.TrimRight(data, "\n"), '\n'))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// text is a source with what it takes to give positions in it.
+type text struct {
+	display string // the file in positions
+	data    []byte
+	lines   []int // offset of each line
+}
+
+func newText(display string, data []byte) *text {
+	t := &text{display: display, data: data, lines: []int{0}}
+	for i, c := range data {
+		if c == '\n' {
+			t.lines = append(t.lines, i+1)
+		}
+	}
+	return t
+}
+
+// position turns CUE's position, whose columns are bytes, into ours, whose columns are characters.
+func (t *text) position(p token.Pos) diag.Position {
+	at := diag.Position{File: t.display}
+	if !p.IsValid() {
+		return at
+	}
+	at.Line, at.Column = p.Line(), p.Column()
+	if at.Line >= 1 && at.Line <= len(t.lines) {
+		start := t.lines[at.Line-1]
+		if end := start + at.Column - 1; end <= len(t.data) && end >= start {
+			at.Column = len([]rune(string(t.data[start:end]))) + 1
+		}
+	}
+	return at
+}
+
+func (t *text) finding(code string, pos token.Pos, message, hint string) diag.Finding {
+	return diag.Finding{Code: code, Severity: diag.Error, Position: t.position(pos), Message: message, Hint: hint}
+}
+
+// syntaxFindings turns the parser's errors into findings.
+func (t *text) syntaxFindings(err error) diag.List { return t.errorFindings(CodeSyntax, err) }
+
+// maxErrors bounds the findings about one schema: more is noise.
+const maxErrors = 20
+
+func (t *text) errorFindings(code string, err error) diag.List {
+	var found diag.List
+	for _, e := range errors.Errors(err) {
+		format, args := e.Msg()
+		f := t.finding(code, token.NoPos, fmt.Sprintf(format, args...), "")
+		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+			if p.IsValid() && p.Filename() == t.display {
+				f.Position = t.position(p)
+				break
+			}
+		}
+		if path := e.Path(); len(path) > 0 {
+			f.Message = strings.Join(path, ".") + ": " + f.Message
+		}
+		if found = append(found, f); len(found) == maxErrors {
+			break
+		}
+	}
+	return found
+}
+
+func (t *text) limitFinding(message string) diag.Finding {
+	return t.finding(CodeLimit, token.NoPos, message, "")
+}
