@@ -1,0 +1,176 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+// Addresses checks what addresses resolve to: the merge, and the schema where there is one. Secrets count as they are where
+// an identity at hand opens them, and as valid where none does. The findings are in the order of the addresses.
+func Addresses(ctx context.Context, s *workspace.Snapshot, addresses []address.Address) (diag.List, error) {
+	found := make([]diag.List, len(addresses))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, a := range addresses {
+		g.Go(func() error {
+			list, err := check(gctx, s, a)
+			if broken, ok := errors.AsType[diag.List](err); ok {
+				list, err = broken, nil
+			}
+			found[i] = list
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
+}
+
+// check checks one resolved address.
+func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
+	r, err := s.Resolve(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	list := slices.Clone(r.Findings)
+	if r.Module == nil {
+		return list, nil
+	}
+	root, err := s.RevealWhatOpens(ctx, r.Root)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range r.Module.Validate(root) {
+		if f.Code == schema.CodeRequired && workspace.Partial(a) {
+			continue
+		}
+		f.Address = a.String()
+		if f.Position.IsZero() {
+			f.Position.File = a.File()
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+// checkLayer checks one layer file for itself: reserved keys, secrets in plain text, and whether the recipients it is
+// encrypted to are the tenant's.
+func checkLayer(a address.Address, f *workspace.File, m *schema.Module, t *workspace.Tenant) (diag.List, error) {
+	meta, err := seal.Inspect(f.Doc)
+	if err != nil {
+		return nil, err
+	}
+	var list diag.List
+	for _, field := range f.Sealed.Fields() {
+		if field.Key == "extends" || field.Key == "variables" {
+			list = append(list, diag.Finding{
+				Code: "reserved-key", Severity: diag.Error, Position: field.Pos, Key: field.Key,
+				Message: fmt.Sprintf("%q is reserved for templates, which this version does not read", field.Key),
+				Hint:    "give the key another name",
+			})
+		}
+	}
+	list = append(list, plaintext(a, f.Sealed, meta, m)...)
+	if meta != nil && t != nil {
+		list = append(list, recipients(f, meta, t)...)
+	}
+	return list, nil
+}
+
+// plaintext finds values in secret fields that are not encrypted.
+func plaintext(a address.Address, root *tree.Node, meta *seal.Metadata, m *schema.Module) diag.List {
+	var selected *regexp.Regexp
+	if meta != nil && meta.EncryptedRegex != "" {
+		selected, _ = regexp.Compile(meta.EncryptedRegex) // Inspect has checked that it compiles
+	}
+	var list diag.List
+	for p, n := range root.Leaves() {
+		// SOPS leaves null and the empty string as they are.
+		if n.Sealed || !n.Kind.IsScalar() || n.Kind == tree.Null || n.Reveal() == "" {
+			continue
+		}
+		bySchema := false
+		if m != nil {
+			field, ok := m.Field(p)
+			bySchema = ok && field.Secret
+		}
+		byFile := selected != nil && slices.ContainsFunc(p.MapKeys(), selected.MatchString)
+		if !bySchema && !byFile {
+			continue
+		}
+		message := "this field is secret, and its value is in plain text"
+		if !bySchema {
+			message = "this file's encrypted_regex covers the field, and its value is in plain text"
+		}
+		list = append(list, diag.Finding{
+			Code: "plaintext-secret", Severity: diag.Error, Position: n.Pos, Key: p.String(), Address: a.String(), Message: message,
+			Hint: fmt.Sprintf("if it was ever committed or pushed, change it at its source first; then encrypt it: lcm set %s --secret '%s'", a, p),
+		})
+	}
+	return list
+}
+
+// recipients compares to whom a file is encrypted with to whom the tenant's policy says it should be.
+func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) diag.List {
+	var list diag.List
+	want := t.Keys()
+	hint := fmt.Sprintf("if %s is right, re-encrypt the file: sops updatekeys %s", t.File, f.Path)
+	at := meta.Pos
+	if at.IsZero() {
+		at = diag.Position{File: f.Path}
+	}
+	var extra, missing []string
+	for _, have := range meta.Recipients {
+		if !slices.Contains(want, have) {
+			extra = append(extra, short(have))
+		}
+	}
+	for _, r := range t.Recipients {
+		if !slices.Contains(meta.Recipients, r.Key) {
+			name := short(r.Key)
+			if r.Name != "" {
+				name = r.Name + " (" + name + ")"
+			}
+			missing = append(missing, name)
+		}
+	}
+	if len(extra) > 0 {
+		list = append(list, diag.Finding{
+			Code: "foreign-recipient", Severity: diag.Error, Position: at, Hint: hint,
+			Message: fmt.Sprintf("the secrets are encrypted to %s, which %s does not name", strings.Join(extra, ", "), t.File),
+		})
+	}
+	if len(missing) > 0 {
+		list = append(list, diag.Finding{
+			Code: "missing-recipient", Severity: diag.Error, Position: at, Hint: hint,
+			Message: fmt.Sprintf("the secrets are not encrypted to %s, which %s names", strings.Join(missing, ", "), t.File),
+		})
+	}
+	return list
+}
+
+// short gives enough of a public key to know it by.
+func short(key string) string {
+	if kind, rest, ok := strings.Cut(key, " "); ok {
+		return kind + " …" + rest[max(0, len(rest)-8):]
+	}
+	if len(key) > 20 {
+		return key[:14] + "…"
+	}
+	return key
+}

@@ -1,0 +1,446 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/layer"
+	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
+)
+
+// DefaultsLayer is the name of the lowest layer: the defaults of the schema.
+const DefaultsLayer = "schema"
+
+// LayerRef is one place in an address's stack, whether or not a file is there.
+type LayerRef struct {
+	Name      string // "acme/production"
+	Address   address.Address
+	Inherited bool // from the namespace that this one inherits from
+	Strict    bool
+}
+
+// Stack gives the places that make up an address, lowest first, without the schema's defaults. Environment-specific places
+// drop out for base, and a place named twice (as global's own) counts once.
+func (s *Settings) Stack(a address.Address) []LayerRef {
+	var names []string
+	for ns, ok := s.Namespace(a.Namespace); ; ns, ok = s.Namespace(ns.Inherits) {
+		if !ok {
+			if len(names) == 0 {
+				names = []string{a.Namespace}
+			}
+			break
+		}
+		names = append(names, ns.Name)
+		if ns.Inherits == "" {
+			break
+		}
+	}
+	slices.Reverse(names)
+	env, _ := s.Environment(a.Environment)
+	var stack []LayerRef
+	for _, name := range names {
+		for _, l := range s.Layers {
+			tenant, e, _ := strings.Cut(l, "/")
+			ref := LayerRef{Inherited: name != a.Namespace, Strict: env.Strict && (e == "{environment}" || e == env.Name)}
+			ref.Address = address.Address{
+				Tenant:      strings.ReplaceAll(tenant, "{tenant}", a.Tenant),
+				Environment: strings.ReplaceAll(e, "{environment}", a.Environment),
+				Namespace:   name,
+			}
+			ref.Name = ref.Address.Tenant + "/" + ref.Address.Environment
+			if ref.Inherited {
+				ref.Name += "/" + name
+			}
+			if !slices.ContainsFunc(stack, func(r LayerRef) bool { return r.Address == ref.Address }) {
+				stack = append(stack, ref)
+			}
+		}
+	}
+	return stack
+}
+
+// Reaches reports whether a change of the layer file of from can change what to resolves to.
+func (s *Settings) Reaches(from, to address.Address) bool {
+	return slices.ContainsFunc(s.Stack(to), func(r LayerRef) bool { return r.Address == from })
+}
+
+// Resolved is what an address comes to.
+type Resolved struct {
+	Address   address.Address
+	Namespace Namespace
+	Module    *schema.Module // nil for a namespace without a schema
+	Stack     []layer.Layer  // lowest first, the schema's defaults included; only layers that exist
+	Root      *tree.Node     // secrets sealed unless revealed
+	Findings  diag.List      // of merging; checking against the schema is validate's
+}
+
+// Partial reports whether the address is a layer for others rather than something a service reads: what is required may
+// still come from a higher layer.
+func Partial(a address.Address) bool {
+	return a.Tenant == address.Global || a.Environment == address.Base
+}
+
+// Resolve merges the layers of an address. Secrets stay sealed, so it needs no key.
+func (s *Snapshot) Resolve(ctx context.Context, a address.Address) (*Resolved, error) {
+	if err := s.Check(ctx, a); err != nil {
+		return nil, err
+	}
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ns, _ := settings.Namespace(a.Namespace)
+	r := &Resolved{Address: a, Namespace: ns}
+	var rules layer.Rules
+	if ns.Module != "" {
+		if r.Module, err = s.module(ctx, ns); err != nil {
+			return nil, err
+		}
+		r.Stack = append(r.Stack, layer.Layer{Name: DefaultsLayer, Root: r.Module.Defaults(), Defaults: true})
+		rules = schemaRules(r.Module)
+	}
+	var broken diag.List
+	for _, ref := range settings.Stack(a) {
+		f, err := s.Layer(ctx, ref.Address.File())
+		if list, ok := errors.AsType[diag.List](err); ok {
+			broken = append(broken, list...)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			r.Stack = append(r.Stack, layer.Layer{Name: ref.Name, File: f.Path, Root: f.Sealed, Strict: ref.Strict})
+		}
+	}
+	if len(broken) > 0 {
+		return nil, broken.Sorted()
+	}
+	r.Root, r.Findings = layer.Merge(r.Stack, rules)
+	for i := range r.Findings {
+		r.Findings[i].Address = a.String()
+	}
+	if r.Module != nil {
+		r.Root = markSecrets(r.Module.Complete(r.Root), r.Module)
+	}
+	return r, nil
+}
+
+func (s *Snapshot) module(ctx context.Context, ns Namespace) (*schema.Module, error) {
+	set, err := s.Schemas(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := set.Module(ns.Module)
+	if unknown, ok := errors.AsType[*schema.UnknownModuleError](err); ok {
+		return nil, diag.List{{
+			Code: "unknown-module", Severity: diag.Error, Position: ns.Pos,
+			Message: fmt.Sprintf("namespace %q is of the unknown module %q", ns.Name, ns.Module),
+			Hint:    diag.DidYouMean(unknown.Name, set.Names(), "the modules are: "+strings.Join(set.Names(), ", ")),
+		}}
+	}
+	return m, err
+}
+
+// ModuleOf gives the schema of a namespace, nil if it has none.
+func (s *Snapshot) ModuleOf(ctx context.Context, namespace string) (*schema.Module, error) {
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ns, ok := settings.Namespace(namespace)
+	if !ok {
+		return nil, Unknown("namespace", namespace, settings.NamespaceNames())
+	}
+	if ns.Module == "" {
+		return nil, nil
+	}
+	return s.module(ctx, ns)
+}
+
+func schemaRules(m *schema.Module) layer.Rules {
+	return func(p tree.Path) layer.Rule {
+		f, ok := m.Field(p)
+		if !ok {
+			return layer.Rule{}
+		}
+		return layer.Rule{Strategy: f.Merge.Strategy, Key: f.Merge.Key}
+	}
+}
+
+// markSecrets marks what the schema calls secret even where it lies in plain text, so that no output shows it.
+func markSecrets(n *tree.Node, m *schema.Module) *tree.Node {
+	var mark func(p tree.Path, n *tree.Node) *tree.Node
+	mark = func(p tree.Path, n *tree.Node) *tree.Node {
+		switch {
+		case n.Kind == tree.Map && n.Len() > 0:
+			var fields []tree.Field
+			for i, f := range n.Fields() {
+				if v := mark(append(p, tree.Key(f.Key)), f.Value); v != f.Value {
+					if fields == nil {
+						fields = slices.Clone(n.Fields())
+					}
+					fields[i].Value = v
+				}
+			}
+			if fields != nil {
+				return n.WithFields(fields)
+			}
+		case n.Kind == tree.List && n.Len() > 0:
+			var items []*tree.Node
+			for i, item := range n.Items() {
+				if v := mark(append(p, tree.Index(i)), item); v != item {
+					if items == nil {
+						items = slices.Clone(n.Items())
+					}
+					items[i] = v
+				}
+			}
+			if items != nil {
+				return n.WithItems(items)
+			}
+		case n.Kind.IsScalar() && !n.Secret && n.Kind != tree.Null:
+			if f, ok := m.Field(p); ok && f.Secret {
+				c := n.Clone()
+				c.Secret = true
+				return c
+			}
+		}
+		return n
+	}
+	return mark(nil, n)
+}
+
+// Reveal gives a copy of a resolved tree with its sealed secrets opened, opening only the files that they come from. The
+// error is the first file's that cannot be opened.
+func (s *Snapshot) Reveal(ctx context.Context, n *tree.Node) (*tree.Node, error) {
+	return s.reveal(ctx, n, func(_ *tree.Node, err error) (*tree.Node, error) { return nil, err })
+}
+
+// reveal opens the sealed leaves below n; failed says what becomes of one that cannot be opened. What holds no sealed leaf
+// is shared with n.
+func (s *Snapshot) reveal(ctx context.Context, n *tree.Node, failed func(*tree.Node, error) (*tree.Node, error)) (*tree.Node, error) {
+	switch {
+	case n == nil:
+		return nil, nil
+	case n.Sealed:
+		v, err := s.revealLeaf(ctx, n)
+		if err != nil {
+			return failed(n, err)
+		}
+		return v, nil
+	case n.Kind == tree.Map:
+		var fields []tree.Field
+		for i, f := range n.Fields() {
+			v, err := s.reveal(ctx, f.Value, failed)
+			if err != nil {
+				return nil, err
+			}
+			if v != f.Value {
+				if fields == nil {
+					fields = slices.Clone(n.Fields())
+				}
+				fields[i].Value = v
+			}
+		}
+		if fields != nil {
+			return n.WithFields(fields), nil
+		}
+	case n.Kind == tree.List:
+		var items []*tree.Node
+		for i, item := range n.Items() {
+			v, err := s.reveal(ctx, item, failed)
+			if err != nil {
+				return nil, err
+			}
+			if v != item {
+				if items == nil {
+					items = slices.Clone(n.Items())
+				}
+				items[i] = v
+			}
+		}
+		if items != nil {
+			return n.WithItems(items), nil
+		}
+	}
+	return n, nil
+}
+
+func (s *Snapshot) revealLeaf(ctx context.Context, n *tree.Node) (*tree.Node, error) {
+	opened, err := s.opened(ctx, n.Pos.File)
+	if err != nil {
+		return nil, err
+	}
+	v := opened[n.Pos]
+	if v == nil {
+		return nil, fmt.Errorf("%s: the secret is not where it was", n.Pos)
+	}
+	out := n.WithText(v.Kind, v.Reveal())
+	out.Sealed = false
+	return out, nil
+}
+
+// opened gives the opened secrets of a layer file by their place in it.
+func (s *Snapshot) opened(ctx context.Context, file string) (map[diag.Position]*tree.Node, error) {
+	f, err := s.Layer(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return nil, fmt.Errorf("open %s: %w", file, fs.ErrNotExist)
+	}
+	return f.open.get(func() (map[diag.Position]*tree.Node, error) {
+		root, err := seal.Open(ctx, f.Doc, s.w.keyring)
+		if err != nil {
+			return nil, err
+		}
+		secrets := map[diag.Position]*tree.Node{}
+		root.Walk(func(_ tree.Path, n *tree.Node) bool {
+			if n.Secret {
+				secrets[n.Pos] = n
+			}
+			return true
+		})
+		return secrets, nil
+	})
+}
+
+// RevealWhatOpens is Reveal, and leaves sealed what no identity at hand opens or what is damaged.
+func (s *Snapshot) RevealWhatOpens(ctx context.Context, n *tree.Node) (*tree.Node, error) {
+	return s.reveal(ctx, n, func(leaf *tree.Node, _ error) (*tree.Node, error) { return leaf, ctx.Err() })
+}
+
+// CanOpen reports whether the secrets of a layer file open with the identities at hand; the error is why not.
+func (s *Snapshot) CanOpen(ctx context.Context, file string) error {
+	_, err := s.opened(ctx, file)
+	return err
+}
+
+// Addresses gives what the patterns match, for all tenants but global: what services can read. An address exists where a
+// layer of its stack does, and the tenant has the namespace. The order is by tenant, then promotion order, then namespace.
+func (s *Snapshot) Addresses(ctx context.Context, patterns ...address.Pattern) ([]address.Address, error) {
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tenants, err := s.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(patterns) == 0 {
+		patterns = []address.Pattern{{}}
+		patterns[0], _ = address.ParsePattern("")
+	}
+	existing := existence{s: s, dirs: map[string]map[string]bool{}}
+	names := settings.NamespaceNames()
+	var out []address.Address
+	for _, tenant := range tenants {
+		if !slices.ContainsFunc(patterns, func(p address.Pattern) bool { return p.MatchTenant(tenant) }) {
+			continue
+		}
+		has := names
+		if tenant == address.Global {
+			if !slices.ContainsFunc(patterns, func(p address.Pattern) bool { t, _, _ := p.Parts(); return t == address.Global }) {
+				continue
+			}
+		} else if t, err := s.Tenant(ctx, tenant); err == nil && t.Namespaces != nil {
+			has = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(t.Namespaces, n) })
+		}
+		for _, env := range append(settings.EnvironmentNames(), address.Base) {
+			for _, ns := range has {
+				a := address.Address{Tenant: tenant, Environment: env, Namespace: ns}
+				if !slices.ContainsFunc(patterns, func(p address.Pattern) bool { return matches(p, a) }) {
+					continue
+				}
+				ok, err := existing.any(ctx, settings.Stack(a))
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					out = append(out, a)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// matches is Pattern.Match, and base must be asked for by name.
+func matches(p address.Pattern, a address.Address) bool {
+	if a.Environment == address.Base {
+		if _, env, _ := p.Parts(); env != address.Base {
+			return false
+		}
+	}
+	return p.Match(a)
+}
+
+// existence remembers which layer files there are, folder by folder.
+type existence struct {
+	s    *Snapshot
+	dirs map[string]map[string]bool
+}
+
+func (e existence) any(ctx context.Context, stack []LayerRef) (bool, error) {
+	for _, ref := range stack {
+		dir, name := path.Split(ref.Address.File())
+		names, ok := e.dirs[dir]
+		if !ok {
+			entries, err := e.s.files.ReadDir(ctx, path.Clean(dir))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, err
+			}
+			names = make(map[string]bool, len(entries))
+			for _, entry := range entries {
+				names[entry.Name] = true
+			}
+			e.dirs[dir] = names
+		}
+		if names[name] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// LayerFiles gives the addresses of all layer files that exist, one folder at a time, and the files under config that are
+// neither layers nor tenant.yaml.
+func (s *Snapshot) LayerFiles(ctx context.Context, tenant string) (layers []address.Address, strays []string, err error) {
+	root := path.Join(address.Root, tenant)
+	entries, err := s.files.ReadDir(ctx, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		dir := path.Join(root, e.Name)
+		if !e.Dir {
+			if e.Name != "tenant.yaml" {
+				strays = append(strays, dir)
+			}
+			continue
+		}
+		files, err := s.files.ReadDir(ctx, dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range files {
+			file := path.Join(dir, f.Name)
+			if a, ok := address.FromFile(file); ok && !f.Dir {
+				layers = append(layers, a)
+			} else {
+				strays = append(strays, file)
+			}
+		}
+	}
+	return layers, strays, nil
+}

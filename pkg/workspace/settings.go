@@ -1,0 +1,328 @@
+package workspace
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
+)
+
+// SettingsFile is the file at a repository's root that makes it a config repository.
+const SettingsFile = "lcm.yaml"
+
+// APIVersion is the version of the files and of the JSON output that this code understands.
+const APIVersion = "lcm/v1"
+
+// DefaultLayers gives the stack of an address unless lcm.yaml says otherwise, lowest first.
+func DefaultLayers() []string {
+	return []string{"global/base", "global/{environment}", "{tenant}/base", "{tenant}/{environment}"}
+}
+
+// Settings is lcm.yaml.
+type Settings struct {
+	Environments []Environment // in promotion order
+	Layers       []string      // lowest first, with {tenant} and {environment}
+	Namespaces   []Namespace   // in the file's order
+	Targets      []Target      // in the file's order
+}
+
+// Environment is one stage of promotion.
+type Environment struct {
+	Name   string
+	Strict bool // strict_override: shadowing an inherited scalar takes !override
+	Pos    diag.Position
+}
+
+// Namespace is one service's configuration.
+type Namespace struct {
+	Name     string
+	Module   string // "" has no schema
+	Inherits string // the namespace whose layers lie under this one's, or ""
+	Pos      diag.Position
+}
+
+// Target is a place to publish to. Which fields are set depends on the type.
+type Target struct {
+	Name     string
+	Type     string // dir, s3 or vault
+	Path     string // dir: relative to the repository's root
+	Endpoint string // s3
+	Bucket   string // s3
+	Region   string // s3
+	Prefix   string // s3, vault
+	Address  string // vault
+	Mount    string // vault
+	VaultNS  string // vault: the enterprise namespace
+	Auth     Auth   // vault
+	Secrets  *Target
+	Pos      diag.Position
+}
+
+// Auth is how to log in to a Vault. Credentials themselves come from the environment or a file, never from lcm.yaml.
+type Auth struct {
+	Method  string // token, approle or jwt
+	Mount   string // of the auth method, if not its usual one
+	Role    string // jwt: role; approle: role_id
+	JWTFile string // jwt
+}
+
+// ParseSettings reads lcm.yaml. The error is a diag.List of everything wrong in it.
+func ParseSettings(file string, src []byte) (*Settings, error) {
+	doc, err := yamldoc.Parse(file, src)
+	if err != nil {
+		return nil, err
+	}
+	d := &decoder{file: file}
+	s := &Settings{Layers: DefaultLayers()}
+	version := ""
+	d.object(doc.Root(), "lcm.yaml", map[string]func(tree.Field){
+		"apiVersion": func(f tree.Field) { version = d.text(f) },
+		"environments": func(f tree.Field) {
+			d.list(f, func(n *tree.Node) { s.Environments = append(s.Environments, d.environment(n)) })
+		},
+		"layers": func(f tree.Field) {
+			s.Layers = nil
+			d.list(f, func(n *tree.Node) { s.Layers = append(s.Layers, d.layer(n)) })
+		},
+		"namespaces": func(f tree.Field) {
+			d.entries(f, func(f tree.Field) { s.Namespaces = append(s.Namespaces, d.namespace(f)) })
+		},
+		"targets": func(f tree.Field) {
+			d.entries(f, func(f tree.Field) { s.Targets = append(s.Targets, d.target(f)) })
+		},
+	})
+	d.version(doc.Root(), version)
+	d.checkSettings(doc.Root(), s)
+	if err := d.findings.Sorted().Err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (d *decoder) environment(n *tree.Node) Environment {
+	e := Environment{Pos: n.Pos}
+	if n.Kind == tree.String { // a bare name is enough
+		e.Name = n.Text()
+	} else {
+		d.object(n, "an environment", map[string]func(tree.Field){
+			"name":            func(f tree.Field) { e.Name = d.text(f); e.Pos = f.Value.Pos },
+			"strict_override": func(f tree.Field) { e.Strict = d.boolean(f) },
+		})
+	}
+	if err := address.CheckName("environment", e.Name); err != nil {
+		d.report("settings-name", e.Pos, err.Error(), "")
+	} else if e.Name == address.Base {
+		d.report("settings-name", e.Pos, `"base" is the layer below all environments and cannot be one`, "choose another name")
+	}
+	return e
+}
+
+func (d *decoder) layer(n *tree.Node) string {
+	text := n.Text()
+	tenant, env, ok := strings.Cut(text, "/")
+	if n.Kind != tree.String || !ok || strings.Contains(env, "/") {
+		d.report("settings-layer", n.Pos, "a layer is written tenant/environment", `for example "{tenant}/{environment}" or global/base`)
+		return "global/base"
+	}
+	for _, part := range [...]struct{ kind, name, variable string }{{"tenant", tenant, "{tenant}"}, {"environment", env, "{environment}"}} {
+		if part.name == part.variable {
+			continue
+		}
+		if err := address.CheckName(part.kind, part.name); err != nil {
+			d.report("settings-layer", n.Pos, err.Error(), "the variables are {tenant} and {environment}")
+		}
+	}
+	return text
+}
+
+func (d *decoder) namespace(f tree.Field) Namespace {
+	ns := Namespace{Name: f.Key, Pos: f.Pos}
+	if err := address.CheckName("namespace", f.Key); err != nil {
+		d.report("settings-name", f.Pos, err.Error(), "")
+	}
+	if f.Value.Kind == tree.Null {
+		return ns
+	}
+	d.object(f.Value, "a namespace", map[string]func(tree.Field){
+		"module":   func(f tree.Field) { ns.Module = d.text(f) },
+		"inherits": func(f tree.Field) { ns.Inherits = d.text(f) },
+	})
+	return ns
+}
+
+func (d *decoder) target(f tree.Field) Target {
+	t := Target{Name: f.Key, Pos: f.Pos}
+	if err := address.CheckName("target", f.Key); err != nil {
+		d.report("settings-name", f.Pos, err.Error(), "")
+	}
+	d.targetFields(f, &t)
+	return t
+}
+
+func (d *decoder) targetFields(f tree.Field, t *Target) {
+	fields := map[string]func(tree.Field){
+		"type": func(f tree.Field) { t.Type = d.text(f) },
+	}
+	kind := ""
+	if n := f.Value.Field("type"); n != nil {
+		kind = n.Text()
+	}
+	store := func() {
+		fields["secrets"] = func(f tree.Field) {
+			t.Secrets = &Target{Name: t.Name, Pos: f.Pos}
+			d.targetFields(f, t.Secrets)
+			if t.Secrets.Type != "vault" {
+				d.report("settings-target", f.Value.Pos, "secrets can go to a vault only", "write type: vault")
+			}
+		}
+	}
+	switch kind {
+	case "dir":
+		fields["path"] = func(f tree.Field) { t.Path = d.text(f) }
+		store()
+	case "s3":
+		fields["endpoint"] = func(f tree.Field) { t.Endpoint = d.text(f) }
+		fields["bucket"] = func(f tree.Field) { t.Bucket = d.text(f) }
+		fields["region"] = func(f tree.Field) { t.Region = d.text(f) }
+		fields["prefix"] = func(f tree.Field) { t.Prefix = d.text(f) }
+		store()
+	case "vault":
+		fields["address"] = func(f tree.Field) { t.Address = d.text(f) }
+		fields["mount"] = func(f tree.Field) { t.Mount = d.text(f) }
+		fields["namespace"] = func(f tree.Field) { t.VaultNS = d.text(f) }
+		fields["prefix"] = func(f tree.Field) { t.Prefix = d.text(f) }
+		fields["auth"] = func(f tree.Field) { t.Auth = d.auth(f) }
+		t.Mount = "secret"
+		t.Auth.Method = "token"
+	default:
+		d.report("settings-target", f.Pos, fmt.Sprintf("target %q needs a type", f.Key), "the types are dir, s3 and vault")
+		return
+	}
+	d.object(f.Value, "a "+kind+" target", fields)
+	required := map[string][][2]string{
+		"dir":   {{"path", t.Path}},
+		"s3":    {{"endpoint", t.Endpoint}, {"bucket", t.Bucket}},
+		"vault": {{"address", t.Address}},
+	}
+	for _, r := range required[kind] {
+		if r[1] == "" {
+			d.report("settings-target", f.Pos, fmt.Sprintf("a %s target needs %s", kind, r[0]), "")
+		}
+	}
+}
+
+func (d *decoder) auth(f tree.Field) Auth {
+	a := Auth{Method: "token"}
+	d.object(f.Value, "auth", map[string]func(tree.Field){
+		"method":   func(f tree.Field) { a.Method = d.text(f) },
+		"mount":    func(f tree.Field) { a.Mount = d.text(f) },
+		"role":     func(f tree.Field) { a.Role = d.text(f) },
+		"jwt_file": func(f tree.Field) { a.JWTFile = d.text(f) },
+	})
+	if methods := []string{"token", "approle", "jwt"}; !slices.Contains(methods, a.Method) {
+		d.report("settings-target", f.Value.Pos, fmt.Sprintf("unknown auth method %q", a.Method),
+			diag.DidYouMean(a.Method, methods, "the methods are "+strings.Join(methods, ", ")))
+	}
+	return a
+}
+
+func (d *decoder) checkSettings(root *tree.Node, s *Settings) {
+	if root.Field("environments") != nil && len(s.Environments) == 0 || root.Field("environments") == nil {
+		d.report("settings-environments", root.Pos, "no environments", "list them in promotion order, for example: environments: [{name: development}, {name: production}]")
+	}
+	seen := map[string]Environment{}
+	for _, e := range s.Environments {
+		if first, ok := seen[e.Name]; ok {
+			d.findings = append(d.findings, diag.Finding{
+				Code: "settings-environments", Severity: diag.Error, Position: e.Pos, Message: fmt.Sprintf("environment %q stands twice", e.Name),
+				Related: []diag.Related{{Position: first.Pos, Message: "the first is here"}}, Hint: "remove one",
+			})
+		}
+		seen[e.Name] = e
+	}
+	for _, ns := range s.Namespaces {
+		d.checkInherits(s, ns)
+	}
+}
+
+func (d *decoder) checkInherits(s *Settings, ns Namespace) {
+	visited := []string{ns.Name}
+	for at := ns; at.Inherits != ""; {
+		next, ok := s.Namespace(at.Inherits)
+		if !ok {
+			d.report("settings-inherits", ns.Pos, fmt.Sprintf("namespace %q inherits from %q, which is not declared", at.Name, at.Inherits),
+				diag.DidYouMean(at.Inherits, s.NamespaceNames(), "declare it under namespaces:"))
+			return
+		}
+		if slices.Contains(visited, next.Name) {
+			d.report("settings-inherits", ns.Pos, "namespaces inherit in a circle: "+strings.Join(append(visited, next.Name), " → "), "remove one of the inherits:")
+			return
+		}
+		if next.Module != ns.Module && next.Module != "" {
+			d.report("settings-inherits", ns.Pos, fmt.Sprintf("namespace %q is a %q and inherits from %q, a %q", ns.Name, ns.Module, next.Name, next.Module),
+				"a namespace inherits from one of the same module")
+			return
+		}
+		visited = append(visited, next.Name)
+		at = next
+	}
+}
+
+// Environment finds a declared environment.
+func (s *Settings) Environment(name string) (Environment, bool) {
+	i := slices.IndexFunc(s.Environments, func(e Environment) bool { return e.Name == name })
+	if i < 0 {
+		return Environment{}, false
+	}
+	return s.Environments[i], true
+}
+
+// EnvironmentNames gives the declared environments in promotion order.
+func (s *Settings) EnvironmentNames() []string {
+	out := make([]string, len(s.Environments))
+	for i, e := range s.Environments {
+		out[i] = e.Name
+	}
+	return out
+}
+
+// Namespace finds a declared namespace.
+func (s *Settings) Namespace(name string) (Namespace, bool) {
+	i := slices.IndexFunc(s.Namespaces, func(n Namespace) bool { return n.Name == name })
+	if i < 0 {
+		return Namespace{}, false
+	}
+	return s.Namespaces[i], true
+}
+
+// NamespaceNames gives the declared namespaces, sorted.
+func (s *Settings) NamespaceNames() []string {
+	out := make([]string, len(s.Namespaces))
+	for i, n := range s.Namespaces {
+		out[i] = n.Name
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Target finds a declared target.
+func (s *Settings) Target(name string) (Target, bool) {
+	i := slices.IndexFunc(s.Targets, func(t Target) bool { return t.Name == name })
+	if i < 0 {
+		return Target{}, false
+	}
+	return s.Targets[i], true
+}
+
+// TargetNames gives the declared targets in the file's order.
+func (s *Settings) TargetNames() []string {
+	out := make([]string, len(s.Targets))
+	for i, t := range s.Targets {
+		out[i] = t.Name
+	}
+	return out
+}
