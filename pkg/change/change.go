@@ -1,0 +1,329 @@
+// Package change is the one way anything is written: edits → preview → check → one signed commit.
+//
+// [Prepare] applies edits to the files of a snapshot without writing anything, and finds out what they reach and what would
+// be wrong afterwards. [Plan.Commit] makes one signed commit of exactly those files; [Plan.Write] leaves them in the
+// worktree. A dry run prepares and stops there, so it shows what a real run does.
+package change
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/validate"
+	"github.com/llm-devops/lcm/pkg/workspace"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
+)
+
+// Edit is one value of one layer to be set, or removed.
+type Edit struct {
+	Address address.Address // whose own layer file is edited
+	Path    tree.Path
+	Value   *tree.Node // nil removes
+	Secret  bool       // encrypt the value to the tenant's recipients; implied where the schema says so
+}
+
+// Request is one change: all of it happens, or nothing.
+type Request struct {
+	Kind    string            // what the change is, for the Lcm-Change trailer: set, unset, promote, …
+	Edits   []Edit            // of layers
+	Files   map[string][]byte // of the repository's own files, whole; nil removes
+	Subject string            // of the commit; "" makes one from the edits
+	Reason  string            // why, in the author's words
+	Now     time.Time         // for what records a time (lastmodified)
+	Sign    gitrepo.SignMode
+}
+
+// Plan is a change that has been prepared and checked, and not written.
+type Plan struct {
+	Before, After *workspace.Snapshot
+	Files         map[string][]byte // the new contents; nil removes
+	Reach         []address.Address // every address whose stack holds a changed layer
+	Introduced    diag.List         // what would be wrong afterwards and is not now
+	Remaining     diag.List         // what is wrong now and would stay so
+	request       Request
+	w             *workspace.Workspace
+}
+
+// FindingsError says that a change would make the configuration wrong.
+type FindingsError struct{ Findings diag.List }
+
+func (e *FindingsError) Error() string {
+	return "the change would make the configuration invalid; nothing was written"
+}
+
+// Unwrap gives the findings, so that a caller can show them.
+func (e *FindingsError) Unwrap() error { return e.Findings }
+
+// Prepare works out a change on top of a snapshot: HEAD's for a commit, the worktree's to leave it uncommitted.
+func Prepare(ctx context.Context, w *workspace.Workspace, base *workspace.Snapshot, r Request) (*Plan, error) {
+	p := &Plan{Before: base, Files: map[string][]byte{}, request: r, w: w}
+	for _, file := range slices.Sorted(maps.Keys(r.Files)) {
+		old, err := base.ReadFile(ctx, file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		if err != nil || r.Files[file] == nil || !bytes.Equal(old, r.Files[file]) {
+			p.Files[file] = r.Files[file]
+		}
+	}
+	groups, order := byAddress(r.Edits)
+	for _, a := range order {
+		if err := base.Check(ctx, a); err != nil {
+			return nil, err
+		}
+		if err := p.edit(ctx, a, groups[a]); err != nil {
+			return nil, err
+		}
+	}
+	p.After = w.Overlay(base, p.Files)
+	if err := p.check(ctx, order); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func byAddress(edits []Edit) (map[address.Address][]Edit, []address.Address) {
+	groups := map[address.Address][]Edit{}
+	var order []address.Address
+	for _, e := range edits {
+		if _, ok := groups[e.Address]; !ok {
+			order = append(order, e.Address)
+		}
+		groups[e.Address] = append(groups[e.Address], e)
+	}
+	slices.SortFunc(order, address.Compare)
+	return groups, order
+}
+
+// edit works out the new text of one layer file.
+func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error {
+	tenant, err := p.Before.Tenant(ctx, a.Tenant)
+	if err != nil {
+		return err
+	}
+	module, err := p.Before.ModuleOf(ctx, a.Namespace)
+	if err != nil {
+		return err
+	}
+	file := a.File()
+	var doc *yamldoc.Doc
+	current, err := p.Before.Layer(ctx, file)
+	if err != nil {
+		return err
+	}
+	if current != nil {
+		doc = current.Doc
+	} else if doc, err = yamldoc.Parse(file, nil); err != nil {
+		return err
+	}
+	o := seal.Options{Recipients: tenant.Keys(), Keyring: p.w.Keyring(), Now: p.request.Now}
+	if module != nil {
+		o.SecretNames = module.SecretNames()
+	}
+	changes := make([]seal.Change, 0, len(edits))
+	for _, e := range edits {
+		c := seal.Change{Path: e.Path, Value: e.Value, Secret: e.Secret}
+		if module != nil && e.Value != nil {
+			if f, ok := module.Field(e.Path); ok && f.Secret {
+				c.Secret = true
+			}
+		}
+		if c.Secret && len(o.Recipients) == 0 {
+			return diag.WithHint(fmt.Errorf("tenant %q has no recipients, so %s cannot be encrypted", a.Tenant, e.Path),
+				"add a public key under recipients: in %s", tenant.File)
+		}
+		changes = append(changes, c)
+	}
+	edited, err := seal.Edit(ctx, doc, changes, o)
+	if err != nil {
+		return err
+	}
+	if current != nil && bytes.Equal(edited.Source(), current.Doc.Source()) {
+		return nil
+	}
+	p.Files[file] = edited.Source()
+	return nil
+}
+
+// Subject gives the first line of the commit's message.
+func (p *Plan) Subject() string {
+	subject, _, _ := p.message()
+	return subject
+}
+
+// Empty reports whether the change changes nothing.
+func (p *Plan) Empty() bool { return len(p.Files) == 0 }
+
+// check finds out what the change reaches, and what would be wrong there afterwards that is not now.
+func (p *Plan) check(ctx context.Context, edited []address.Address) error {
+	if p.Empty() {
+		return nil
+	}
+	settings, err := p.After.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	for file := range p.Files {
+		if tenant, ok := strings.CutSuffix(strings.TrimPrefix(file, address.Root+"/"), "/tenant.yaml"); ok && p.Files[file] != nil {
+			if _, err := p.After.Tenant(ctx, tenant); err != nil {
+				return err
+			}
+		}
+	}
+	if len(edited) == 0 {
+		return nil
+	}
+	candidates, err := p.After.Addresses(ctx, reachPatterns(settings, edited)...)
+	if err != nil {
+		return err
+	}
+	for _, a := range candidates {
+		if slices.ContainsFunc(edited, func(e address.Address) bool { return settings.Reaches(e, a) }) {
+			p.Reach = append(p.Reach, a)
+		}
+	}
+	check := p.Reach
+	for _, e := range edited { // a base or global layer is checked for itself too
+		if !slices.Contains(check, e) {
+			check = append(slices.Clone(check), e)
+		}
+	}
+	after, err := validate.Addresses(ctx, p.After, check)
+	if err != nil {
+		return err
+	}
+	before, err := validate.Addresses(ctx, p.Before, check)
+	if err != nil {
+		return err
+	}
+	// A finding is the same one though its line moved: what counts is what is wrong with which key where.
+	type identity struct{ code, address, key string }
+	known := map[identity]bool{}
+	for _, f := range before {
+		known[identity{f.Code, f.Address, f.Key}] = true
+	}
+	for _, f := range after {
+		if f.Severity != diag.Error || known[identity{f.Code, f.Address, f.Key}] {
+			p.Remaining = append(p.Remaining, f)
+		} else {
+			p.Introduced = append(p.Introduced, f)
+		}
+	}
+	p.Introduced, p.Remaining = p.Introduced.Sorted(), p.Remaining.Sorted()
+	return nil
+}
+
+// reachPatterns narrows down where the edited layers can reach, so that a change of one tenant looks at no other.
+func reachPatterns(s *workspace.Settings, edited []address.Address) []address.Pattern {
+	wide := false
+	for _, e := range edited {
+		wide = wide || e.Tenant == address.Global || slices.ContainsFunc(s.Layers, func(l string) bool {
+			return strings.HasPrefix(l, e.Tenant+"/")
+		})
+	}
+	var texts []string
+	if wide {
+		texts = []string{"", address.Global, address.Global + "/" + address.Base, "*/" + address.Base}
+	} else {
+		for _, e := range edited {
+			texts = append(texts, e.Tenant, e.Tenant+"/"+address.Base)
+		}
+	}
+	var out []address.Pattern
+	for _, t := range texts {
+		if p, err := address.ParsePattern(t); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Err gives the findings the change would introduce as a [FindingsError], nil if there are none.
+func (p *Plan) Err() error {
+	if len(p.Introduced) == 0 {
+		return nil
+	}
+	return &FindingsError{p.Introduced}
+}
+
+// Commit makes the change: one signed commit of exactly its files, on top of the snapshot it was prepared on. Nothing is
+// written if the branch has moved since, or if the change would introduce findings.
+func (p *Plan) Commit(ctx context.Context) (gitrepo.Revision, error) {
+	if err := p.Err(); err != nil {
+		return gitrepo.Revision{}, err
+	}
+	subject, body, trailers := p.message()
+	return p.w.Repo().Commit(ctx, gitrepo.CommitRequest{
+		Parent: p.Before.Revision(), Files: p.Files, Subject: subject, Body: body, Trailers: trailers, Sign: p.request.Sign,
+	})
+}
+
+// Write makes the change in the worktree and leaves the index alone.
+func (p *Plan) Write(ctx context.Context) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return p.w.Repo().WriteFiles(ctx, p.Files)
+}
+
+// maxSubject is the length to which subjects are kept, in bytes: what git log and review tools show in a line.
+const maxSubject = 72
+
+// maxKeys bounds the keys listed in one trailer.
+const maxKeys = 50
+
+func (p *Plan) message() (subject, body string, trailers []gitrepo.Trailer) {
+	r := p.request
+	groups, order := byAddress(r.Edits)
+	subject = r.Subject
+	if subject == "" {
+		subject = r.Kind
+		if len(order) > 0 {
+			subject = fmt.Sprintf("%s %s in %s", r.Kind, keyList(r.Edits), order[0])
+			if len(order) > 1 {
+				subject = fmt.Sprintf("%s %d keys in %d layers", r.Kind, len(r.Edits), len(order))
+			}
+			if len(subject) > maxSubject {
+				subject = fmt.Sprintf("%s %d keys in %s", r.Kind, len(r.Edits), order[0])
+			}
+		}
+	}
+	trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Change", Value: r.Kind})
+	for _, a := range order {
+		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Address", Value: a.String()})
+		keys := make([]string, 0, len(groups[a]))
+		for _, e := range groups[a] {
+			keys = append(keys, e.Path.String())
+		}
+		slices.Sort(keys)
+		if more := len(keys) - maxKeys; more > 0 {
+			keys = append(keys[:maxKeys], fmt.Sprintf("… %d more", more))
+		}
+		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Keys", Value: strings.Join(keys, ", ")})
+	}
+	if r.Reason != "" {
+		body = r.Reason
+		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Reason", Value: strings.Join(strings.Fields(r.Reason), " ")})
+	}
+	return subject, body, trailers
+}
+
+func keyList(edits []Edit) string {
+	keys := make([]string, 0, len(edits))
+	for _, e := range edits {
+		keys = append(keys, e.Path.String())
+	}
+	return strings.Join(keys, ", ")
+}
