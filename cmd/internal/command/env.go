@@ -1,0 +1,122 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/workspace"
+	"github.com/llm-devops/lcm/schemas"
+)
+
+// Process is what main knows of the process it runs in.
+type Process struct {
+	Args    []string
+	IO      *term.IO
+	Getenv  func(string) string
+	Version string
+}
+
+// env is what commands share: the process, the global flags, and the costly things, opened when they are first asked for.
+type env struct {
+	Process
+	dir     string // -C
+	noColor bool
+	quiet   bool
+	json    bool // the run command writes JSON: so do its errors
+	keys    *seal.Keyring
+}
+
+func (e *env) now() time.Time { return time.Now() }
+
+func (e *env) keyring() *seal.Keyring {
+	if e.keys == nil {
+		e.keys = seal.NewKeyring(seal.KeyringOptions{
+			Getenv: e.Getenv, Home: e.home(), ConfigDir: e.configDir(), Passphrase: e.passphrase,
+		})
+	}
+	return e.keys
+}
+
+func (e *env) passphrase(ctx context.Context, prompt string) ([]byte, error) {
+	p, err := e.IO.AskSecret(ctx, prompt)
+	return p, diag.WithHint(err, "the key has a passphrase: run this on a terminal, or give an identity without one in SOPS_AGE_KEY_FILE")
+}
+
+func (e *env) home() string {
+	if h := e.Getenv("HOME"); h != "" {
+		return h
+	}
+	h, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return h
+}
+
+func (e *env) configDir() string {
+	if d := e.Getenv("XDG_CONFIG_HOME"); d != "" {
+		return d
+	}
+	d, err := os.UserConfigDir()
+	if err != nil {
+		return filepath.Join(e.home(), ".config")
+	}
+	return d
+}
+
+// path gives a path that the user wrote as seen from -C.
+func (e *env) path(p string) string {
+	if e.dir == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(e.dir, p)
+}
+
+// workspace opens the config repository around -C or the current folder.
+func (e *env) workspace(ctx context.Context) (*workspace.Workspace, error) {
+	builtin, err := builtinSchemas()
+	if err != nil {
+		return nil, err
+	}
+	dir := e.dir
+	if dir == "" {
+		dir = "."
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	return workspace.Open(ctx, dir, workspace.Options{Keyring: e.keyring(), Builtin: builtin})
+}
+
+// builtinSchemas gives the modules that come with the program.
+func builtinSchemas() ([]schema.Source, error) {
+	entries, err := fs.ReadDir(schemas.FS, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read built-in schemas: %w", err)
+	}
+	sources := make([]schema.Source, 0, len(entries))
+	for _, entry := range entries {
+		data, err := schemas.FS.ReadFile(entry.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read built-in schemas: %w", err)
+		}
+		sources = append(sources, schema.Source{File: entry.Name(), Data: data, Builtin: true})
+	}
+	return sources, nil
+}
+
+// snapshot gives the worktree, or a revision if one is named.
+func (e *env) snapshot(ctx context.Context, w *workspace.Workspace, rev string) (*workspace.Snapshot, error) {
+	if rev == "" {
+		return w.Worktree(), nil
+	}
+	return w.At(ctx, rev)
+}

@@ -1,0 +1,225 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+type getOptions struct {
+	option.Read
+	format  option.Format
+	pattern string
+	key     string
+	layer   bool
+}
+
+func newGet(e *env) *cobra.Command {
+	o := &getOptions{}
+	cmd := &cobra.Command{
+		Use:   "get ADDR [KEY]",
+		Short: "Show what an address resolves to",
+		Long: `Show the resolved values of an address, or of one key.
+
+One scalar is written as it is, without quotes, for scripts; everything else as YAML or JSON. Secrets are masked unless
+--reveal. A pattern (acme, acme/production, */production/inference) gives one document per address.`,
+		Example: `  lcm get acme/production/inference temperature
+  lcm get acme/production/inference providers.openai.api_key --reveal
+  lcm get acme/production/inference --at v1.4.0 -o json
+  lcm get '*/production/router' fallback_chains -o json | jq -r .address
+  lcm get acme/production/inference --layer               only what this layer file itself says`,
+		Args: args(1, 2, "an address and at most one key"),
+		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
+		},
+		RunE: func(cmd *cobra.Command, a []string) error {
+			o.pattern = a[0]
+			if len(a) > 1 {
+				o.key = a[1]
+			}
+			e.json = o.format.JSON()
+			return runGet(cmd.Context(), e, o)
+		},
+	}
+	o.Bind(cmd)
+	o.format.Bind(cmd, "yaml", "json")
+	cmd.Flags().BoolVar(&o.layer, "layer", false, "show the layer file itself, unmerged")
+	return cmd
+}
+
+func runGet(ctx context.Context, e *env, o *getOptions) error {
+	var key tree.Path
+	var err error
+	if o.key != "" {
+		if key, err = parseKey(o.key); err != nil {
+			return err
+		}
+	}
+	w, err := e.workspace(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := e.snapshot(ctx, w, o.At)
+	if err != nil {
+		return err
+	}
+	if a, err := address.Parse(o.pattern); err == nil {
+		root, err := o.read(ctx, s, a)
+		if err != nil {
+			return err
+		}
+		value := root.Get(key)
+		if value == nil {
+			return noSuchKey(ctx, s, a, key, root, o.layer)
+		}
+		if value, err = o.reveal(ctx, e, s, a, key, value); err != nil {
+			return err
+		}
+		return display.Config(e.IO, display.NewConfig(a, s.Revision().String(), o.key, value, o.Reveal), o.format.Name)
+	}
+	return o.many(ctx, e, s, key)
+}
+
+// many writes one document per address of a pattern; addresses without the key are left out.
+func (o *getOptions) many(ctx context.Context, e *env, s *workspace.Snapshot, key tree.Path) error {
+	addresses, err := match(ctx, s, o.pattern)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, a := range addresses {
+		root, err := o.read(ctx, s, a)
+		if err != nil {
+			return err
+		}
+		value := root.Get(key)
+		if value == nil {
+			continue
+		}
+		if value, err = o.reveal(ctx, e, s, a, key, value); err != nil {
+			return err
+		}
+		found = true
+		if err := display.ConfigOfMany(e.IO, display.NewConfig(a, s.Revision().String(), o.key, value, o.Reveal), o.format.Name); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return diag.WithHint(fmt.Errorf("no address of %q has %s", o.pattern, o.key), "see the keys there are: lcm get %s", addresses[0])
+	}
+	return nil
+}
+
+// match gives the addresses of a pattern, at least one.
+func match(ctx context.Context, s *workspace.Snapshot, patterns ...string) ([]address.Address, error) {
+	parsed := make([]address.Pattern, 0, len(patterns))
+	for _, text := range patterns {
+		p, err := address.ParsePattern(text)
+		if err != nil {
+			return nil, usage(err, "for example acme, acme/production or '*/production/inference'")
+		}
+		if err := checkPattern(ctx, s, p); err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, p)
+	}
+	addresses, err := s.Addresses(ctx, parsed...)
+	if err != nil {
+		return nil, err
+	}
+	if len(addresses) == 0 {
+		if len(patterns) == 0 {
+			return nil, diag.WithHint(fmt.Errorf("there are no addresses yet"), "add a tenant and a namespace: lcm tenant add, lcm namespace add")
+		}
+		return nil, diag.WithHint(fmt.Errorf("nothing matches %s", strings.Join(patterns, " ")), "see what there is: lcm list")
+	}
+	return addresses, nil
+}
+
+// checkPattern names a part of a pattern that is no glob and that the repository does not declare.
+func checkPattern(ctx context.Context, s *workspace.Snapshot, p address.Pattern) error {
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	tenant, env, ns := p.Parts()
+	plain := func(part string) bool { return !strings.ContainsAny(part, "*?") }
+	if plain(tenant) {
+		if _, err := s.Tenant(ctx, tenant); err != nil {
+			return err
+		}
+	}
+	if _, ok := settings.Environment(env); plain(env) && !ok && env != address.Base {
+		return workspace.Unknown("environment", env, append(settings.EnvironmentNames(), address.Base))
+	}
+	if _, ok := settings.Namespace(ns); plain(ns) && !ok {
+		return workspace.Unknown("namespace", ns, settings.NamespaceNames())
+	}
+	return nil
+}
+
+func (o *getOptions) read(ctx context.Context, s *workspace.Snapshot, a address.Address) (*tree.Node, error) {
+	if o.layer {
+		if err := s.Check(ctx, a); err != nil {
+			return nil, err
+		}
+		f, err := s.Layer(ctx, a.File())
+		if err != nil {
+			return nil, err
+		}
+		if f == nil {
+			return tree.NewMap(), nil
+		}
+		return f.Sealed, nil
+	}
+	r, err := s.Resolve(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Findings.Err(); err != nil {
+		return nil, err
+	}
+	return r.Root, nil
+}
+
+// reveal opens secrets where --reveal asks for it, and otherwise says that a single one is masked.
+func (o *getOptions) reveal(ctx context.Context, e *env, s *workspace.Snapshot, a address.Address, key tree.Path, value *tree.Node) (*tree.Node, error) {
+	if o.Reveal {
+		return s.Reveal(ctx, value)
+	}
+	if value.Secret {
+		e.IO.Warn("%s of %s is secret, and what is written is a mask; --reveal shows it", key, a)
+	}
+	return value, nil
+}
+
+// noSuchKey says that an address has no such key, and what it may have been meant to be.
+func noSuchKey(ctx context.Context, s *workspace.Snapshot, a address.Address, key tree.Path, root *tree.Node, layer bool) error {
+	if key == nil || layer {
+		return diag.WithHint(fmt.Errorf("the layer %s does not set %s", a, key), "see where it comes from: lcm explain %s '%s'", a, key)
+	}
+	var known []string
+	root.Walk(func(p tree.Path, _ *tree.Node) bool {
+		if len(p) > 0 {
+			known = append(known, p.String())
+		}
+		return len(known) < 5000
+	})
+	what := "is not set"
+	if m, err := s.ModuleOf(ctx, a.Namespace); err == nil && m != nil {
+		if _, ok := m.Field(key); !ok {
+			what = "is no field of " + m.Name()
+			known = append(known, m.Keys("")...)
+		}
+	}
+	return diag.WithHint(fmt.Errorf("%s %s in %s", key, what, a), "%s", diag.DidYouMean(key.String(), known, "see all keys: lcm get "+a.String()))
+}

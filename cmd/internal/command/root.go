@@ -1,0 +1,132 @@
+// Package command is the command line: one file per command, each an options struct, a constructor that binds flags, and a
+// run function that loads, calls the domain once, and renders.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/pkg/diag"
+)
+
+// Main runs the command line and gives the exit code.
+func Main(ctx context.Context, p Process) int {
+	e := &env{Process: p}
+	root := newRoot(e)
+	root.SetArgs(p.Args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; nothing half-done was left behind")
+	}
+	code := exitCode(err)
+	if quiet, ok := errors.AsType[*silentError](err); !ok || quiet.err != nil {
+		display.Error(e.IO, err, code, e.json)
+	}
+	return code
+}
+
+// Root gives the whole command tree, for those who document it.
+func Root(p Process) *cobra.Command { return newRoot(&env{Process: p}) }
+
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "lcm",
+		Short: "LLM platform configuration in Git: layered, encrypted, reviewed, signed, published",
+		Long: `lcm makes a Git repository the one source of truth for LLM platform configuration.
+
+Files are plain YAML, layered by tenant and environment; secret fields are SOPS-encrypted to the tenant's keys. Every change
+is checked against the schemas and becomes one signed commit; what was resolved is published as one signed bundle, all or
+nothing.
+
+An address is tenant/environment/namespace; a key is a dotted path in it.`,
+		Example: `  lcm init platform                                      start a config repository
+  lcm set acme/production/inference temperature=0.2      change a value, in one signed commit
+  lcm explain acme/production/inference temperature      see where a value comes from
+  lcm diff HEAD~1                                        see what a change does, and how far it reaches
+  lcm promote acme/staging acme/production               carry over what may be carried over
+  lcm publish --to local                                 publish what was resolved`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := "see lcm --help"
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean lcm " + strings.Join(near, " or lcm ") + "?"
+			}
+			return usage(fmt.Errorf("unknown command %q", args[0]), "%s", hint)
+		},
+		PersistentPreRun: func(*cobra.Command, []string) {
+			if e.noColor {
+				e.IO.NoColour()
+			}
+			if e.quiet {
+				e.IO.Quiet()
+			}
+		},
+	}
+	root.SetIn(e.IO.In)
+	root.SetOut(e.IO.Out)
+	root.SetErr(e.IO.Err)
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(err, "see %s --help", cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVarP(&e.dir, "directory", "C", "", "run as if started in `DIR`")
+	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR in the environment does the same")
+	flags.BoolVarP(&e.quiet, "quiet", "q", false, "no progress and no notes, only results, warnings and errors")
+	_ = root.MarkPersistentFlagDirname("directory")
+
+	groups := []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"start", "Start:", []*cobra.Command{newInit(e), newTenant(e), newNamespace(e)}},
+		{"change", "Change:", []*cobra.Command{newSet(e), newUnset(e), newPromote(e)}},
+		{"read", "Read:", []*cobra.Command{newGet(e), newList(e), newExplain(e), newDiff(e), newValidate(e)}},
+		{"publish", "Publish:", []*cobra.Command{newPublish(e)}},
+	}
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(newVersion(e))
+	return root
+}
+
+// args checks the number of arguments and names what is missing, in place of cobra's counting.
+func args(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usage(fmt.Errorf("%s needs %s", cmd.CommandPath(), names), "see %s --help", cmd.CommandPath())
+		case most >= 0 && len(args) > most:
+			return usage(fmt.Errorf("%s takes %s, and there is %q too", cmd.CommandPath(), names, args[most]), "see %s --help", cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// usageError is a command line that cannot be right.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error, hint string, a ...any) error {
+	return diag.WithHint(usageError{err}, hint, a...)
+}

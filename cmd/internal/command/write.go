@@ -1,0 +1,91 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/change"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+// writeBase gives the snapshot that a change starts from: the last commit, or the worktree for a change that stays there.
+func (e *env) writeBase(ctx context.Context, w *workspace.Workspace, o option.Write) (*workspace.Snapshot, error) {
+	if err := e.recover(ctx, w); err != nil {
+		return nil, err
+	}
+	if o.NoCommit {
+		return w.Worktree(), nil
+	}
+	head, branch, unborn, err := w.Repo().Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if unborn {
+		return nil, diag.WithHint(errUnborn(branch), "make the first commit: lcm init")
+	}
+	return w.At(ctx, head.String())
+}
+
+// recover settles what a killed process left half done, so that nothing is read from between two states.
+func (e *env) recover(ctx context.Context, w *workspace.Workspace) error {
+	settled, err := w.Repo().Recover(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range settled {
+		if s.Finished {
+			e.IO.Note("finished the commit %s that a process was killed in", s.Commit.Short())
+		} else {
+			e.IO.Note("undid a change that a process was killed in: %s", strings.Join(s.Paths, ", "))
+		}
+	}
+	return nil
+}
+
+type errUnborn string
+
+func (b errUnborn) Error() string { return "branch " + string(b) + " has no commits yet" }
+
+// change prepares a request, shows it, and unless it is a dry run makes it.
+func (e *env) change(ctx context.Context, w *workspace.Workspace, base *workspace.Snapshot, r change.Request, o option.Write, format option.Format) error {
+	plan, err := change.Prepare(ctx, w, base, r)
+	if err != nil {
+		return err
+	}
+	return e.apply(ctx, plan, r, o, format)
+}
+
+// apply carries a prepared change out and reports it.
+func (e *env) apply(ctx context.Context, plan *change.Plan, r change.Request, o option.Write, format option.Format) error {
+	report, err := display.NewChange(ctx, plan, r)
+	if err != nil {
+		return err
+	}
+	if err := plan.Err(); err != nil {
+		return err
+	}
+	switch {
+	case plan.Empty():
+		report.Outcome = display.Unchanged
+	case o.DryRun:
+		report.Outcome = display.Planned
+	case o.NoCommit:
+		if err := plan.Write(ctx); err != nil {
+			return err
+		}
+		report.Outcome = display.Written
+	default:
+		revision, err := plan.Commit(ctx)
+		if err != nil {
+			return err
+		}
+		report.Outcome, report.Commit = display.Committed, revision.String()
+	}
+	if format.JSON() {
+		return display.JSON(e.IO.Out, "Change", report)
+	}
+	return display.ChangeText(e.IO, report)
+}

@@ -1,0 +1,159 @@
+package display
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/change"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/tree"
+)
+
+// Outcome says what became of a change.
+type Outcome string
+
+// The outcomes.
+const (
+	Unchanged Outcome = "unchanged" // there was nothing to do
+	Planned   Outcome = "planned"   // a dry run
+	Written   Outcome = "written"   // to the worktree
+	Committed Outcome = "committed"
+)
+
+// Change is the report of a change to layers.
+type Change struct {
+	Outcome  Outcome           `json:"outcome"`
+	Commit   string            `json:"commit,omitempty"`
+	Subject  string            `json:"subject,omitempty"`
+	Values   []ChangedValue    `json:"values"`
+	Files    []string          `json:"files"`
+	Reach    []address.Address `json:"reach"`
+	Findings diag.List         `json:"findings,omitempty"` // that were there before, or are only warnings
+}
+
+// ChangedValue is one value before and after, as the edited layer resolves.
+type ChangedValue struct {
+	Address address.Address `json:"address"`
+	Key     string          `json:"key"`
+	File    string          `json:"file"`
+	Secret  bool            `json:"secret,omitempty"`
+	Old     *tree.Node      `json:"old,omitempty"`
+	New     *tree.Node      `json:"new,omitempty"`
+}
+
+// NewChange makes the report of a prepared change.
+func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
+	report := &Change{Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Findings: p.Remaining, Subject: p.Subject()}
+	for _, e := range r.Edits {
+		before, err := p.Before.Resolve(ctx, e.Address)
+		if err != nil {
+			return nil, err
+		}
+		after, err := p.After.Resolve(ctx, e.Address)
+		if err != nil {
+			return nil, err
+		}
+		v := ChangedValue{
+			Address: e.Address, Key: e.Path.String(), File: e.Address.File(),
+			Old: before.Root.Get(e.Path), New: after.Root.Get(e.Path),
+		}
+		v.Secret = v.Old != nil && v.Old.Secret || v.New != nil && v.New.Secret
+		report.Values = append(report.Values, v)
+	}
+	return report, nil
+}
+
+// ChangeText writes the report of a change for people.
+func ChangeText(t *term.IO, c *Change) error {
+	s := t.Style()
+	var rows [][]string
+	last := ""
+	for _, v := range c.Values {
+		if v.File != last {
+			rows = append(rows, []string{s.Bold(v.File)})
+			last = v.File
+		}
+		rows = append(rows, []string{"  " + s.Cyan(v.Key), arrow(s, v)})
+	}
+	// A heading would stretch the first column: print it apart.
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && len(rows[n]) > 1 {
+			n++
+		}
+		if _, err := fmt.Fprintln(t.Out, rows[0][0]); err != nil {
+			return err
+		}
+		if err := columns(t.Out, rows[1:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	if len(c.Values) == 0 && c.Outcome != Unchanged {
+		for _, f := range c.Files {
+			if _, err := fmt.Fprintln(t.Out, s.Bold(f)); err != nil {
+				return err
+			}
+		}
+	}
+	return outcome(t, c)
+}
+
+func arrow(s term.Style, v ChangedValue) string {
+	switch {
+	case v.Secret && v.Old == nil:
+		return s.Green("secret set")
+	case v.Secret && v.New == nil:
+		return s.Red("secret removed")
+	case v.Secret && v.Old.Secret && v.New.Secret && tree.Equal(v.Old, v.New):
+		return s.Dim("secret, unchanged")
+	case v.Secret:
+		return s.Yellow("secret changed")
+	case tree.Equal(v.Old, v.New):
+		return Value(v.New) + s.Dim("  (the same as before)")
+	}
+	return s.Red(Value(v.Old)) + " → " + s.Green(Value(v.New))
+}
+
+func outcome(t *term.IO, c *Change) error {
+	s := t.Style()
+	reach := ""
+	if len(c.Reach) > 0 {
+		tenants := map[string]bool{}
+		for _, a := range c.Reach {
+			tenants[a.Tenant] = true
+		}
+		reach = ", reaching " + plural(len(c.Reach), "address")
+		if len(tenants) > 1 {
+			reach += " of " + plural(len(tenants), "tenant")
+		}
+	}
+	var line string
+	switch c.Outcome {
+	case Unchanged:
+		line = "nothing to change: it is so already"
+	case Planned:
+		line = fmt.Sprintf("dry run: would change %s%s; nothing was written", plural(len(c.Files), "file"), reach)
+	case Written:
+		line = fmt.Sprintf("wrote %s%s, not committed", plural(len(c.Files), "file"), reach)
+	case Committed:
+		line = fmt.Sprintf("committed %s %s%s", s.Yellow(c.Commit[:min(10, len(c.Commit))]), c.Subject, reach)
+	}
+	if _, err := fmt.Fprintln(t.Out, line); err != nil {
+		return err
+	}
+	if n := c.Findings.Count(diag.Error); n > 0 && c.Outcome != Unchanged {
+		t.Note("%s to mend was there before: see lcm validate", plural(n, "finding"))
+	}
+	switch c.Outcome {
+	case Written:
+		t.Note("next: lcm diff HEAD, then commit it with git")
+	case Committed:
+		t.Note("next: lcm diff HEAD~1, or git push")
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package display
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/tree"
+)
+
+// Namespaces is a list of namespaces.
+type Namespaces struct {
+	Items []Namespace `json:"items"`
+}
+
+// Namespace is one namespace.
+type Namespace struct {
+	Name      string            `json:"name"`
+	Module    string            `json:"module,omitempty"`
+	Title     string            `json:"title,omitempty"`
+	Version   string            `json:"version,omitempty"`
+	Inherits  string            `json:"inherits,omitempty"`
+	Fields    []Field           `json:"fields,omitempty"`
+	Addresses []address.Address `json:"addresses,omitempty"`
+}
+
+// Field is one field of a schema.
+type Field struct {
+	Key      string     `json:"key"` // <name> for any key of a map, [] for the items of a list
+	Types    []string   `json:"types,omitempty"`
+	Required bool       `json:"required,omitempty"`
+	Secret   bool       `json:"secret,omitempty"`
+	Promote  bool       `json:"promote"`
+	Default  *tree.Node `json:"default,omitempty"`
+	Doc      string     `json:"doc,omitempty"`
+}
+
+// NewField makes the report of a field.
+func NewField(key string, f schema.Field) Field {
+	out := Field{Key: key, Required: f.Required, Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
+	for _, k := range f.Kinds {
+		out.Types = append(out.Types, k.String())
+	}
+	return out
+}
+
+// NamespacesText writes the list for people.
+func NamespacesText(t *term.IO, l Namespaces) error {
+	s := t.Style()
+	rows := [][]string{{s.Dim("NAMESPACE"), s.Dim("MODULE"), s.Dim("INHERITS")}}
+	for _, item := range l.Items {
+		module := item.Module
+		if module == "" {
+			module = s.Dim("none")
+		}
+		rows = append(rows, []string{item.Name, module, item.Inherits})
+	}
+	return columns(t.Out, rows)
+}
+
+// NamespaceText writes one namespace for people.
+func NamespaceText(t *term.IO, n Namespace) error {
+	s := t.Style()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", s.Bold(n.Name))
+	if n.Module != "" {
+		fmt.Fprintf(&b, "  %s %s, %s", n.Module, n.Version, n.Title)
+	}
+	if n.Inherits != "" {
+		fmt.Fprintf(&b, ", inherits from %s", n.Inherits)
+	}
+	fmt.Fprintf(&b, "\nat %s\n\n", plural(len(n.Addresses), "address"))
+	if _, err := t.Out.Write([]byte(b.String())); err != nil {
+		return err
+	}
+	if len(n.Fields) == 0 {
+		return nil
+	}
+	rows := [][]string{{s.Dim("KEY"), s.Dim("TYPE"), s.Dim("DEFAULT"), s.Dim("")}}
+	for _, f := range n.Fields {
+		var marks []string
+		switch {
+		case f.Secret:
+			marks = append(marks, s.Yellow("secret"))
+		case !f.Promote:
+			marks = append(marks, s.Blue("not promoted"))
+		}
+		if f.Required {
+			marks = append(marks, s.Red("required"))
+		}
+		def := ""
+		if f.Default != nil {
+			def = Value(f.Default)
+		}
+		doc, _, _ := strings.Cut(f.Doc, "\n")
+		rows = append(rows, []string{s.Cyan(f.Key), strings.Join(f.Types, " | "), def, strings.TrimSpace(strings.Join(marks, ", ") + " " + s.Dim(doc))})
+	}
+	return columns(t.Out, rows)
+}

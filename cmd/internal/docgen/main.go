@@ -1,0 +1,54 @@
+// Docgen writes the command reference, a Markdown page per command, from the commands' own help:
+//
+//	go run ./cmd/internal/docgen -o docs/commands
+//
+// It fails when something a user can type is not documented.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/cmd/internal/command"
+	"github.com/llm-devops/lcm/cmd/internal/term"
+)
+
+func main() {
+	if err := generate(os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "docgen: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// generate is the program, with its arguments; usage goes to stderr.
+func generate(args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("docgen", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	dir := flags.String("o", "", "write the pages to `DIR`")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *dir == "" {
+		return errors.New("-o DIR is missing")
+	}
+	all, err := pages(lcm())
+	if err != nil {
+		return err
+	}
+	return write(*dir, all)
+}
+
+// lcm gives the real command tree, in an empty environment: help must not depend on the machine.
+func lcm() *cobra.Command {
+	getenv := func(string) string { return "" }
+	return command.Root(command.Process{
+		IO:     &term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard},
+		Getenv: getenv,
+	})
+}

@@ -1,0 +1,159 @@
+// Package term is the terminal as commands see it: the streams, whether a person is there, colour, width, questions and
+// progress. One [IO] is made in main and handed down; tests make one of buffers.
+//
+// Results go to Out, everything else to Err. Without a terminal nothing is asked: a prompt is an [ErrNoTerminal], and the
+// caller's hint names the flag to pass.
+package term
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// ErrNoTerminal says that a question would have been asked and nobody is there to answer.
+var ErrNoTerminal = errors.New("no terminal to ask on")
+
+// IO is the streams of one run of the program.
+type IO struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+
+	inFile, outFile, errFile *os.File
+	colour                   bool // on Out
+	errColour                bool
+	quiet                    bool
+	lines                    *bufio.Reader
+}
+
+// System gives the process's own streams; getenv reads its environment.
+func System(getenv func(string) string) *IO {
+	t := &IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, inFile: os.Stdin, outFile: os.Stdout, errFile: os.Stderr}
+	plain := getenv("NO_COLOR") != "" || getenv("TERM") == "dumb"
+	forced := getenv("CLICOLOR_FORCE") != "" && getenv("CLICOLOR_FORCE") != "0"
+	t.colour = forced || !plain && isTerminal(t.outFile)
+	t.errColour = forced || !plain && isTerminal(t.errFile)
+	return t
+}
+
+// Buffers gives streams without a terminal, for tests.
+func Buffers(in io.Reader, out, err io.Writer) *IO { return &IO{In: in, Out: out, Err: err} }
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// NoColour turns colour off, as --no-color does.
+func (t *IO) NoColour() { t.colour, t.errColour = false, false }
+
+// Quiet silences progress and notes, not warnings.
+func (t *IO) Quiet() { t.quiet = true }
+
+// OutIsTerminal reports whether a person reads Out.
+func (t *IO) OutIsTerminal() bool { return isTerminal(t.outFile) }
+
+// InIsTerminal reports whether a person could type at In.
+func (t *IO) InIsTerminal() bool { return isTerminal(t.inFile) }
+
+// CanAsk reports whether a question can be asked: both In and Err are terminals.
+func (t *IO) CanAsk() bool { return isTerminal(t.inFile) && isTerminal(t.errFile) }
+
+// Width gives the columns of the terminal at Out, 0 if it is none.
+func (t *IO) Width() int {
+	if !isTerminal(t.outFile) {
+		return 0
+	}
+	w, _, err := term.GetSize(int(t.outFile.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
+// Style gives the colours for Out, ErrStyle those for Err.
+func (t *IO) Style() Style { return Style{t.colour} }
+
+// ErrStyle gives the colours for Err.
+func (t *IO) ErrStyle() Style { return Style{t.errColour} }
+
+// Note writes a line for people to Err, unless quiet.
+func (t *IO) Note(format string, args ...any) {
+	if !t.quiet {
+		_, _ = fmt.Fprintf(t.Err, format+"\n", args...)
+	}
+}
+
+// Warn writes a warning to Err.
+func (t *IO) Warn(format string, args ...any) {
+	_, _ = fmt.Fprintf(t.Err, "%s %s\n", t.ErrStyle().Yellow("warning:"), fmt.Sprintf(format, args...))
+}
+
+// Ask asks a yes-or-no question; an empty answer is no.
+func (t *IO) Ask(ctx context.Context, question string) (bool, error) {
+	if !t.CanAsk() {
+		return false, ErrNoTerminal
+	}
+	_, _ = fmt.Fprintf(t.Err, "%s [y/N] ", question)
+	answer, err := await(ctx, func() (string, error) {
+		if t.lines == nil {
+			t.lines = bufio.NewReader(t.In)
+		}
+		return t.lines.ReadString('\n')
+	})
+	if err != nil && answer == "" {
+		_, _ = fmt.Fprintln(t.Err)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
+
+// AskSecret asks for a value without showing what is typed. The terminal is put back as it was even when ctx ends first.
+func (t *IO) AskSecret(ctx context.Context, question string) ([]byte, error) {
+	if !t.CanAsk() {
+		return nil, ErrNoTerminal
+	}
+	fd := int(t.inFile.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("prompt: %w", err)
+	}
+	_, _ = fmt.Fprintf(t.Err, "%s: ", question)
+	value, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if ctx.Err() != nil {
+		_ = term.Restore(fd, before)
+	}
+	_, _ = fmt.Fprintln(t.Err)
+	return value, err
+}
+
+// await runs a blocking read and gives up on it when ctx ends: the read itself cannot be cut off, and ends with the process.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}

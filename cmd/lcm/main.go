@@ -1,0 +1,28 @@
+// Lcm keeps LLM platform configuration in a Git repository: layered, encrypted per tenant, reviewed, signed, and published
+// all or nothing.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/llm-devops/lcm/cmd/internal/command"
+	"github.com/llm-devops/lcm/cmd/internal/term"
+)
+
+// version is set by the linker: make build, or the release.
+var version string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := command.Main(ctx, command.Process{
+		Args:    os.Args[1:],
+		IO:      term.System(os.Getenv),
+		Getenv:  os.Getenv,
+		Version: version,
+	})
+	stop()
+	os.Exit(code)
+}
