@@ -1,0 +1,53 @@
+# Everything needs Go and Git. Third-party programs (linter, servers for the integration tests, peers of the benchmarks)
+# are pinned in modules of their own under testdata/tools, built on first use and kept in the user's cache directory.
+
+.PHONY: help build install demo test race test-integration bench lint linked fuzz generate clean
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+BENCHFLAGS ?=
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
+
+build: ## build bin/lcm
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lcm ./cmd/lcm
+
+install: ## install lcm where go install puts programs
+	CGO_ENABLED=0 go install -trimpath -ldflags '$(LDFLAGS)' ./cmd/lcm
+
+demo: build ## run the main job on the example repository, in a scratch folder
+	PATH="$(CURDIR)/bin:$$PATH" examples/demo.sh
+
+test: ## run the unit and script tests; needs Go, Git and ssh-keygen
+	go test ./...
+
+race: ## the same tests under the race detector; needs a C compiler
+	go test -race ./...
+
+test-integration: ## run all tests against real servers and the sops CLI, which are built first
+	testdata/tools/build.sh vault
+	testdata/tools/build.sh versitygw
+	testdata/tools/build.sh sops
+	go test -tags integration ./...
+	cd testdata/oracle/sopslib && go test ./...
+
+bench: build ## time lcm against its peers; BENCHFLAGS='-o docs/benchmarks.md' writes the page
+	go run ./cmd/internal/bench $(BENCHFLAGS)
+
+lint: linked ## check style, package directions and the modules that lcm links
+	"$$(testdata/tools/build.sh golangci-lint)" run ./...
+
+linked: ## check that lcm links the listed modules only, and no cloud SDK
+	testdata/linked/check.sh
+
+fuzz: ## run every fuzz target for FUZZTIME
+	testdata/fuzz.sh $(FUZZTIME)
+
+generate: ## rewrite what is generated: the command reference, the list of linked modules, the examples' .sops.yaml
+	go run ./cmd/internal/docgen -o docs/commands
+	testdata/linked/check.sh -update
+
+clean: ## remove what the targets above left in this folder
+	rm -rf bin dist coverage.out
