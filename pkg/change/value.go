@@ -22,15 +22,23 @@ type TypeError struct {
 }
 
 func (e *TypeError) Error() string {
-	names := make([]string, len(e.Kinds))
-	for i, k := range e.Kinds {
-		names[i] = k.String()
+	names := make([]string, 0, len(e.Kinds))
+	for _, k := range e.Kinds {
+		switch {
+		case k == tree.Int && slices.Contains(e.Kinds, tree.Float): // a number says it all
+		case k == tree.Int:
+			names = append(names, "an "+k.String())
+		case k == tree.Null:
+			names = append(names, k.String())
+		default:
+			names = append(names, "a "+k.String())
+		}
 	}
 	what := "the value given"
 	if e.Text != "" {
 		what = fmt.Sprintf("%q", e.Text)
 	}
-	return fmt.Sprintf("%s takes a %s, and %s is none", e.Key, strings.Join(names, " or a "), what)
+	return fmt.Sprintf("%s takes %s, and %s is none", e.Key, strings.Join(names, " or "), what)
 }
 
 // ParseValue gives the value that somebody means who types text for a key. Where the schema knows the field, its type

@@ -345,7 +345,7 @@ func (d *diffText) block(x diff.Difference) {
 		lines = lines[:listedLines-1]
 	}
 	for _, l := range lines {
-		d.line("        %s", paint(sign+" "+l))
+		d.line("        %s", paint(strings.TrimRight(sign+" "+l, " ")))
 	}
 	if rest > 0 {
 		d.line("        %s", d.s.Dim(fmt.Sprintf("… %s more", plural(rest, "line"))))

@@ -50,7 +50,12 @@ func DiffMarkdown(w io.Writer, r *diff.Report) error {
 			m.line("- %s", escapeMarkdown(f.String()))
 		}
 	}
-	_, err := io.WriteString(w, m.b.String())
+	// Blocks bring their own empty lines; no line of a block is empty itself.
+	text := m.b.String()
+	for strings.Contains(text, "\n\n\n") {
+		text = strings.ReplaceAll(text, "\n\n\n", "\n\n")
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }
 
