@@ -62,9 +62,12 @@ printf '%s\n' '$ printf %s "$NEW_KEY" | lcm set acme/production/inference --stdi
 printf %s 'sk-demo-acme-prod-rotated-0002' | lcm set acme/production/inference --stdin providers.openai.api_key
 step 'It is masked wherever it shows …' lcm get acme/production/inference providers.openai.api_key
 step '… and its file is a SOPS file like any other.' grep -m1 'api_key: ENC' config/acme/production/inference.yaml
-shorten 'Carry over to production what may be carried over (a look first).' 18 lcm promote acme/staging/router acme/production/router --dry-run
+step 'Try something in staging …' lcm set acme/staging/inference parameters.top_p=0.9
+step '… and carry it over to production: only what may move, after a look (on a terminal you are asked).' lcm promote acme/staging/inference acme/production/inference --key parameters.top_p --yes -m 'top_p 0.9 went well'
+shorten 'What differs between the two now?' 14 lcm diff acme/staging/router acme/production/router
 shorten 'Publish: what would change?' 12 lcm publish acme --to local --dry-run
 shorten 'All or nothing, signed.' 12 lcm publish --to local
 step 'Once more: there is nothing to do.' lcm publish acme/production --to local
-step 'A mistake is told with its place and what to do, and nothing is written.' sh -c 'lcm set acme/production/inference parameters.temprature=3 || echo "exit code $?"'
+step 'A mistake is told with its place and what to do, and nothing is written.' \
+	sh -c 'lcm set acme/production/inference parameters.temprature=3 "chains=[{name: default, models: [gpt-41]}]" || echo "exit code $?"'
 step 'Every change is a signed commit.' git log --oneline --format='%h %G? %an: %s'

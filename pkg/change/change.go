@@ -49,7 +49,8 @@ type Request struct {
 type Plan struct {
 	Before, After *workspace.Snapshot
 	Files         map[string][]byte // the new contents; nil removes
-	Reach         []address.Address // every address whose stack holds a changed layer
+	Reach         []address.Address // what services read and comes out differently
+	Overridden    []address.Address // what builds on a changed layer, and stays as it is because a higher one decides
 	Introduced    diag.List         // what would be wrong afterwards and is not now
 	Remaining     diag.List         // what is wrong now and would stay so
 	request       Request
@@ -189,16 +190,19 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	if err != nil {
 		return err
 	}
+	var check []address.Address
 	for _, a := range candidates {
 		if slices.ContainsFunc(edited, func(e address.Address) bool { return settings.Reaches(e, a) }) {
-			p.Reach = append(p.Reach, a)
+			check = append(check, a)
 		}
 	}
-	check := p.Reach
 	for _, e := range edited { // a base or global layer is checked for itself too
 		if !slices.Contains(check, e) {
-			check = append(slices.Clone(check), e)
+			check = append(check, e)
 		}
+	}
+	if err := p.reach(ctx, check); err != nil {
+		return err
 	}
 	after, err := validate.Addresses(ctx, p.After, check)
 	if err != nil {
@@ -222,6 +226,26 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 		}
 	}
 	p.Introduced, p.Remaining = p.Introduced.Sorted(), p.Remaining.Sorted()
+	return nil
+}
+
+// reach tells the addresses that come out differently from those that override the change.
+func (p *Plan) reach(ctx context.Context, addresses []address.Address) error {
+	for _, a := range addresses {
+		if workspace.Partial(a) {
+			continue
+		}
+		after, err := p.After.Resolve(ctx, a)
+		if err != nil {
+			return err
+		}
+		before, err := p.Before.Resolve(ctx, a)
+		if err == nil && tree.Equal(before.Root, after.Root) {
+			p.Overridden = append(p.Overridden, a)
+		} else {
+			p.Reach = append(p.Reach, a)
+		}
+	}
 	return nil
 }
 

@@ -31,8 +31,10 @@ func TestCorpus(t *testing.T) {
 	if s.files != len(files) {
 		t.Errorf("only %d of %d files could be read", s.files, len(files))
 	}
-	if s.unsafe*200 > s.edits {
-		t.Errorf("%d of %d edits were not possible, more than one in 200", s.unsafe, s.edits)
+	// A key cannot join a pair that stands in a list without braces of its own: [a: 1, b: 2]. Nothing else is refused but
+	// what anchors, aliases and merge keys share.
+	if s.unsafe > 6 || s.refused*6 > s.edits {
+		t.Errorf("%d of %d edits were refused, %d as unsafe", s.refused, s.edits, s.unsafe)
 	}
 }
 
@@ -281,7 +283,7 @@ func (c *corpusFile) unsetAll() {
 		lines[0] = strings.TrimPrefix(lines[0], string(bom))
 		above := func(line int) string { return strings.TrimSpace(lines[max(line-2, 0)]) }
 		near := s.first
-		if above(near) == "-" || strings.HasPrefix(above(near), "- #") {
+		if above(near) == "-" || strings.HasPrefix(above(near), "- #") || strings.HasPrefix(above(near), "- &") {
 			near--
 		}
 		from, to, _ := changed(old, splitLines(out.Source()), near)

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -66,6 +67,7 @@ func TestApply(t *testing.T) {
 		{"list append unindented", "a:\n- 1\n# next\nb: 1\n", []edit{{"a[1]", "3"}}, "a:\n- 1\n- 3\n# next\nb: 1\n"},
 		{"list map item", "a:\n  - id: x\n    w: 1\n", []edit{{"a[id=x].w", "2"}, {"a[1]", "{id: z, w: 3}"}}, "a:\n  - id: x\n    w: 2\n  - id: z\n    w: 3\n"},
 		{"list remove", "a:\n  - 1\n  - 2 # two\n  - 3\n", []edit{{"a[1]", "-"}}, "a:\n  - 1\n  - 3\n"},
+		{"list remove of equals", "a:\n  - x # 1\n  - x # 2\n  - x # 3\n", []edit{{"a[1]", "-"}}, "a:\n  - x # 1\n  - x # 3\n"},
 		{"list remove two", "a:\n  - 1\n  - 2 # two\n  - 3\n", []edit{{"a[0]", "-"}, {"a[0]", "-"}}, "a:\n  - 3\n"},
 		{"list remove all", "a:\n  - 1\nb: 1\n", []edit{{"a[0]", "-"}}, "a: []\nb: 1\n"},
 		{"new list", "a:\n- 1\nb: 1\n", []edit{{"c", "[x, z]"}}, "a:\n- 1\nb: 1\nc:\n- x\n- z\n"},
@@ -77,6 +79,14 @@ func TestApply(t *testing.T) {
 		{"flow lines remove", "a: [\n  x, # 1\n  y # 2\n]\n", []edit{{"a[1]", "-"}}, "a: [\n  x # 1\n]\n"},
 		{"json", `{"a": {"b": 1}}` + "\n", []edit{{"a.c", "x"}}, `{"a": {"b": 1, "c": "x"}}` + "\n"},
 		{"remove", "a: 1\n# about b\nb: 2 # two\n\nc: 3\n", []edit{{"b", "-"}}, "a: 1\n\nc: 3\n"},
+		{"remove escapes", "a: {b: \"x \\\" } y\", c: 1}\n", []edit{{"a.b", "-"}}, "a: {c: 1}\n"},
+		{"remove leaves others' comments", "l:\n  - x\n  # - y\nb: 1\n", []edit{{"b", "-"}}, "l:\n  - x\n  # - y\n"},
+		{"remove takes comments inside", "a:\n  b: 1\n  # c: 2\nd: 1\n", []edit{{"a", "-"}}, "d: 1\n"},
+		{"modeline stays", "# yaml-language-server: $schema=x\na: 1\nb: 2\n", []edit{{"a", "-"}}, "# yaml-language-server: $schema=x\nb: 2\n"},
+		{"set a list", "a:\n  - x # 1\n  - z # 2\n  - w\n", []edit{{"a", "[x, new, z, w]"}}, "a:\n  - x # 1\n  - new\n  - z # 2\n  - w\n"},
+		{"set a list, first", "a:\n  - x # 1\n", []edit{{"a", "[new, x]"}}, "a:\n  - new\n  - x # 1\n"},
+		{"set a map", "a:\n  b: 1 # b\n  c: 2 # c\n", []edit{{"a", "{c: 3, d: 4, b: 1}"}}, "a:\n  b: 1 # b\n  c: 3 # c\n  d: 4\n"},
+		{"unset and set", "a: !override 1 # a\nb: 2\n", []edit{{"a", "-"}, {"a", "3"}}, "a: 3 # a\nb: 2\n"},
 		{"remove first", "a: 1\nb: 2\n", []edit{{"a", "-"}}, "b: 2\n"},
 		{"remove last", "a: 1\nb: 2", []edit{{"b", "-"}}, "a: 1"},
 		{"remove only", "a:\n  # c\n  b: 1\nc: 1\n", []edit{{"a.b", "-"}}, "a: {}\nc: 1\n"},
@@ -138,7 +148,8 @@ func TestApplyTogether(t *testing.T) {
 			for _, e := range []Edit{
 				{append(p.Clone(), tree.Key("fresh")), tree.NewString("a\nb\n")},
 				{append(p.Clone(), tree.Index(n.Len())), tree.NewMap(tree.Field{Key: "k", Value: tree.NewString("v")})},
-				{p.Clone(), tree.NewString("set")}, {Path: p.Clone()},
+				{p.Clone(), tree.NewString("set")},
+				{Path: p.Clone()},
 			} {
 				if _, err := d.Apply(e); err == nil {
 					all = append(all, e)
@@ -147,7 +158,7 @@ func TestApplyTogether(t *testing.T) {
 			return true
 		})
 		rnd := rand.New(rand.NewPCG(1, uint64(len(all))))
-		for range 60 {
+		for range 25 {
 			one := d
 			var done []Edit
 			for range 5 {
@@ -171,6 +182,17 @@ func TestApplyTogether(t *testing.T) {
 		}
 	}
 	t.Logf("%d groups of edits", together)
+}
+
+// Where the end of a value cannot be told, the edit is refused.
+func TestApplyUnsafe(t *testing.T) {
+	d := mustParse(t, "k: &an:chor value\nl: b\n")
+	if _, err := d.Apply(Edit{mustPath(t, "k"), tree.NewString("x")}); err == nil || !strings.Contains(err.Error(), "edit-unsafe") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := d.Apply(Edit{mustPath(t, "l"), tree.NewString("x")}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestApplyAllOrNone(t *testing.T) {

@@ -14,7 +14,7 @@ var seeds = []string{
 	"a: !override\n  - x\n", "a: [1, {b: c}, 'd', \"e\\n\"]\n", "a: 1\r\nb:\r\n- c\r\n", "\uFEFFa: b # c\n", "? a\n: b\n", "a: !!str 5\n",
 	"a: !delete\nb: ! 12\n", "a:\n  # c\n  b: 1\n# d\n", "a:\n- b: 1\n  c: 2\n- - d\n  - e\n", "{\"a\": [1,\n 2, # x\n]}\n", "--- !merge\na: 1\n...\n",
 	"a: |2\n   x\n  y\n", "a: x\n  y\n\n  z\nb: \"p\n  q\"\n", "a: {b, c: }\n", "a: *x\n", "a: &x [*x]\n", "\ta: b\n", "a: \x00\n", "a: \xff\n",
-	"a: x\u2028  y\n", "a: \"\u0085\"\n", "%YAML 1.2\n---\na: 1\n", "a: 1\n---\nb: 1\n", "a: {b: 1}}\n", "a: 'x\n\n  y'\nb: |\n\n  z\n",
+	"a: x\u2028  y\n", "k: &an:chor value\nl: b\n", "a: \"\u0085\"\n", "%YAML 1.2\n---\na: 1\n", "a: 1\n---\nb: 1\n", "a: {b: 1}}\n", "a: 'x\n\n  y'\nb: |\n\n  z\n",
 }
 
 func checkList(t *testing.T, err error) {

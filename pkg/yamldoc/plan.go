@@ -13,7 +13,7 @@ import (
 
 // splice replaces the bytes [start, end) of a file.
 type splice struct {
-	start, end int
+	start, end int // end before start: it could not be told where the bytes end
 	text       string
 }
 
@@ -112,6 +112,9 @@ func (p *planner) splice() (out []byte, ok bool) {
 	out = make([]byte, 0, size)
 	at := 0
 	for _, s := range p.splices {
+		if s.end < s.start {
+			return nil, false
+		}
 		if s.start < at {
 			if s.text != "" || s.end < at {
 				return nil, false
@@ -303,7 +306,16 @@ func brings(n *yaml.Node, key string, depth int) bool {
 // diffList plans the change of a list. Items are matched by identity first, then from both ends by value.
 func (p *planner) diffList(pl place, old, wanted *tree.Node) *tree.Node {
 	es, from, to := p.listEntries(pl), old.Items(), wanted.Items()
-	same := func(a, b *tree.Node) bool { return a == b || tree.Identical(a, b) }
+	place := make(map[*tree.Node]int, len(from))
+	for i, item := range from {
+		place[item] = i
+	}
+	same := func(a, b *tree.Node) bool {
+		if _, stays := place[b]; stays {
+			return a == b // equal items differ in their comments
+		}
+		return tree.Identical(a, b)
+	}
 	head := 0
 	for head < min(len(from), len(to)) && same(from[head], to[head]) {
 		head++
@@ -311,10 +323,6 @@ func (p *planner) diffList(pl place, old, wanted *tree.Node) *tree.Node {
 	tail := 0
 	for tail < min(len(from), len(to))-head && same(from[len(from)-1-tail], to[len(to)-1-tail]) {
 		tail++
-	}
-	place := make(map[*tree.Node]int, len(from))
-	for i, item := range from {
-		place[item] = i
 	}
 	removed := make([]bool, len(es))
 	items := slices.Clone(to)

@@ -47,7 +47,7 @@ func (p *planner) replace(pl place, n *tree.Node) {
 	}
 	start, end, ok := p.extent(pl)
 	if !ok {
-		p.splices = append(p.splices, splice{start: start, end: -1}) // cannot be spliced
+		p.splices = append(p.splices, splice{start: start, end: -1})
 		return
 	}
 	tag, tagged := p.newTag(pl, n)

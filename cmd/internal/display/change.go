@@ -31,8 +31,9 @@ type Change struct {
 	Subject  string            `json:"subject,omitempty"`
 	Values   []ChangedValue    `json:"values"`
 	Files    []string          `json:"files"`
-	Reach    []address.Address `json:"reach"`
-	Findings diag.List         `json:"findings,omitempty"` // that were there before, or are only warnings
+	Reach    []address.Address `json:"reach"`                // the addresses that come out differently
+	Override []address.Address `json:"overridden,omitempty"` // those that would, and override it
+	Findings diag.List         `json:"findings,omitempty"`   // that were there before, or are only warnings
 }
 
 // ChangedValue is one value before and after, as the edited layer resolves.
@@ -47,7 +48,7 @@ type ChangedValue struct {
 
 // NewChange makes the report of a prepared change.
 func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
-	report := &Change{Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Findings: p.Remaining, Subject: p.Subject()}
+	report := &Change{Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Findings: p.Remaining, Subject: p.Subject()}
 	for _, e := range r.Edits {
 		before, err := p.Before.Resolve(ctx, e.Address)
 		if err != nil {
@@ -131,6 +132,14 @@ func outcome(t *term.IO, c *Change) error {
 		if len(tenants) > 1 {
 			reach += " of " + plural(len(tenants), "tenant")
 		}
+	}
+	switch n := len(c.Override); {
+	case n > 0 && len(c.Reach) == 0:
+		reach = ", reaching nothing: " + plural(n, "address") + map[bool]string{true: " overrides it", false: " override it"}[n == 1]
+	case n == 1:
+		reach += "; 1 overrides it"
+	case n > 1:
+		reach += fmt.Sprintf("; %d override it", n)
 	}
 	var line string
 	switch c.Outcome {
