@@ -19,6 +19,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/validate"
@@ -158,6 +159,9 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	return nil
 }
 
+// Kind says what the change is, as the Lcm-Change trailer does.
+func (p *Plan) Kind() string { return p.request.Kind }
+
 // Subject gives the first line of the commit's message.
 func (p *Plan) Subject() string {
 	subject, _, _ := p.message()
@@ -215,17 +219,21 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	// A finding is the same one though its line moved: what counts is what is wrong with which key where.
 	type identity struct{ code, address, key string }
 	known := map[identity]bool{}
+	// What is complete must stay so; what is not yet may be filled in step by step.
+	incomplete := map[string]bool{}
 	for _, f := range before {
 		known[identity{f.Code, f.Address, f.Key}] = true
+		incomplete[f.Address] = incomplete[f.Address] || f.Code == schema.CodeRequired
 	}
 	for _, f := range after {
-		if f.Severity != diag.Error || known[identity{f.Code, f.Address, f.Key}] {
+		filling := f.Code == schema.CodeRequired && incomplete[f.Address]
+		if f.Severity != diag.Error || filling || known[identity{f.Code, f.Address, f.Key}] {
 			p.Remaining = append(p.Remaining, f)
 		} else {
 			p.Introduced = append(p.Introduced, f)
 		}
 	}
-	p.Introduced, p.Remaining = p.Introduced.Sorted(), p.Remaining.Sorted()
+	p.Introduced, p.Remaining = p.Introduced.Collapsed(), p.Remaining.Collapsed()
 	return nil
 }
 

@@ -128,6 +128,28 @@ func (l List) Sorted() List {
 	})
 }
 
+// Collapsed is Sorted, with findings that differ in nothing but their address made one: the first address stays, and Reach
+// counts them all. So a fault in a layer that many addresses share is told once.
+func (l List) Collapsed() List {
+	type identity struct {
+		code, key, message string
+		at                 Position
+	}
+	at := map[identity]int{}
+	var out List
+	for _, f := range l.Sorted() {
+		id := identity{f.Code, f.Key, f.Message, f.Position}
+		i, seen := at[id]
+		if !seen || f.Address == "" {
+			at[id] = len(out)
+			out = append(out, f)
+			continue
+		}
+		out[i].Reach = max(out[i].Reach, 1) + 1
+	}
+	return out
+}
+
 func compare(a, b Finding) int {
 	return cmp.Or(
 		strings.Compare(a.Position.File, b.Position.File),

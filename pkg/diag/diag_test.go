@@ -27,6 +27,16 @@ func TestSortedIsByPlaceAndWithoutRepeats(t *testing.T) {
 	}
 }
 
+func TestCollapsedTellsASharedFaultOnce(t *testing.T) {
+	at := func(line int, address string) Finding {
+		return Finding{Code: "c", Message: "m", Position: Position{"f", line, 1}, Address: address}
+	}
+	got := List{at(1, "b"), at(1, "a"), at(2, "a"), at(1, "c")}.Collapsed()
+	if len(got) != 2 || got[0].Address != "a" || got[0].Reach != 3 || got[1].Reach != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestHints(t *testing.T) {
 	base := errors.New("base")
 	err := fmt.Errorf("outer: %w", WithHint(base, "do %s", "this"))

@@ -262,9 +262,9 @@ func (t *txn) copyIndex() error {
 	return os.Chtimes(to, time.Time{}, info.ModTime())
 }
 
-// finishIndex brings the index up to the commit of the journal: for a dead process whose commit had become HEAD. Entries
-// that are no longer what they were before the commit are left alone.
-func (t *txn) finishIndex(ctx context.Context) error {
+// finishIndex brings the index up to the commit of the journal: for a dead process whose commit had become HEAD, or part
+// of it; current is what HEAD has at the paths. Entries that are no longer what they were before the commit are left alone.
+func (t *txn) finishIndex(ctx context.Context, current map[string]string) error {
 	index, err := t.repo.readIndex()
 	if err != nil {
 		return err
@@ -278,7 +278,7 @@ func (t *txn) finishIndex(ctx context.Context) error {
 	for _, f := range t.journal.Files {
 		e, ok := entries[f.Path]
 		old := ok && e.id.String() == f.OldBlob && e.modeString() == f.OldMode
-		if !old && (ok || f.OldBlob != "") {
+		if (!old && (ok || f.OldBlob != "")) || current[f.Path] != f.NewBlob {
 			continue
 		}
 		if f.NewBlob == "" {

@@ -276,6 +276,9 @@ func TestCommitRefuses(t *testing.T) {
 			if s.head() != before || s.git("status", "--porcelain", "--ignored") != status || s.git("ls-files", "-s") != index {
 				t.Errorf("something changed: %s", s.git("status"))
 			}
+			if _, err := os.Stat(s.repo.indexLock()); test.name == "locked" && err != nil {
+				t.Error("somebody else's index.lock was removed")
+			}
 			left, _ := os.ReadDir(filepath.Join(s.repo.GitDir(), txnFolder))
 			if len(left) > 0 {
 				t.Errorf("left behind: %v", left)

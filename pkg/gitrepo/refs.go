@@ -176,7 +176,11 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (Revision, error) {
 			return Revision{Hash: rev}, nil
 		}
 	}
-	out, err := r.git(ctx, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
+	peeled := rev + "^{commit}"
+	if strings.HasPrefix(rev, ":/") { // a search for words in messages, of which the suffix would become one
+		peeled = rev
+	}
+	out, err := r.git(ctx, "rev-parse", "--verify", "--end-of-options", peeled)
 	if code := exitCode(err); code > 0 {
 		reason := ""
 		if g, ok := errors.AsType[*GitError](err); ok && !strings.Contains(g.Stderr, "Needed a single revision") {

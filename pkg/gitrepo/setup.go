@@ -22,7 +22,7 @@ func (r *Repo) SetConfig(ctx context.Context, key, value string) error {
 	return nil
 }
 
-// Config gives a variable as git sees it here, "" if it is not set. A variable that is a path comes with ~ expanded.
+// Config gives a variable without a subsection as git sees it here, "" if it is not set.
 func (r *Repo) Config(ctx context.Context, key string) (string, error) {
 	c, err := r.loadConfig(ctx)
 	if err != nil {
@@ -31,9 +31,14 @@ func (r *Repo) Config(ctx context.Context, key string) (string, error) {
 	return c.get(strings.ToLower(key)), nil
 }
 
-// IsAncestor reports whether one commit is an ancestor of another, or the same. A commit that this repository does not
-// have is no ancestor.
+// IsAncestor reports whether one commit, named by its full hash, is an ancestor of another, or the same. A commit that this
+// repository does not have is no ancestor.
 func (r *Repo) IsAncestor(ctx context.Context, older, newer string) (bool, error) {
+	for _, hash := range []string{older, newer} {
+		if !fullHash.MatchString(hash) {
+			return false, fmt.Errorf("compare commits: %q is no full hash", hash)
+		}
+	}
 	if _, err := r.git(ctx, "cat-file", "-e", older+"^{commit}"); err != nil {
 		if exitCode(err) > 0 {
 			return false, nil

@@ -166,6 +166,9 @@ var (
 
 // makeCommit writes the commit object with "git commit-tree": it signs exactly as "git commit -S" would.
 func (r *Repo) makeCommit(ctx context.Context, c *gitConfig, tree string, q CommitRequest, message string) (Revision, error) {
+	if name, email := c.identity(os.Getenv); name == "" || email == "" {
+		return Revision{}, diag.WithHint(&IdentityError{Output: "user.name or user.email is not set"}, "%s", identityHint)
+	}
 	args := append(fsyncArgs(c), "-c", "i18n.commitEncoding=UTF-8", "-c", "user.useConfigOnly=true", "commit-tree")
 	if q.Sign != SignNever {
 		args = append(args, "-S")

@@ -330,18 +330,18 @@ func (t *txn) settle(ctx context.Context) (*Recovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	if did.Finished {
-		return did, t.finishIndex(ctx)
-	}
 	current := map[string]string{}
 	if t.journal.Index && !unborn {
 		if current, err = t.repo.blobs(ctx, head, did.Paths); err != nil {
 			return nil, err
 		}
 	}
+	if did.Finished {
+		return did, t.finishIndex(ctx, current)
+	}
 	for _, f := range t.journal.Files {
 		// On another branch, say, the new content may be what belongs there.
-		if f.NewBlob != "" && current[f.Path] == f.NewBlob {
+		if t.journal.Index && current[f.Path] == f.NewBlob {
 			continue
 		}
 		if _, err := t.restore(f); err != nil {

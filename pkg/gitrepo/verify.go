@@ -129,6 +129,10 @@ func (s *Signature) readSSH(said string, accepted bool) {
 		s.Status, s.Key, s.Detail = UnknownSigner, m[1], "the key is not among the allowed signers"
 		return
 	}
+	if strings.Contains(said, "key is not permitted for use in signature namespace") {
+		s.Status, s.Detail = UnknownSigner, "the key is among the allowed signers, but not for signing commits"
+		return
+	}
 	s.Status = Bad
 	if strings.Contains(said, "cannot run") || strings.Contains(said, "No such file or directory") {
 		s.Status = Unverifiable

@@ -13,7 +13,6 @@ import (
 	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -53,7 +52,7 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 		}
 		o.Patterns = []address.Pattern{all, global}
 	}
-	r := &run{s: s, o: o, report: &Report{}, seen: map[string]int{}}
+	r := &run{s: s, o: o, report: &Report{}}
 	settings, err := s.Settings(ctx)
 	if err != nil {
 		return r.only(err)
@@ -95,7 +94,7 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	r.report.Findings = r.report.Findings.Sorted()
+	r.report.Findings = r.report.Findings.Collapsed()
 	slices.Sort(r.report.Unopened)
 	return r.report, nil
 }
@@ -107,7 +106,6 @@ type run struct {
 
 	mu     sync.Mutex
 	report *Report
-	seen   map[string]int // a finding without its address → its index in the report
 }
 
 // only gives a report of one error, when nothing else can be looked at because of it.
@@ -115,7 +113,7 @@ func (r *run) only(err error) (*Report, error) {
 	if err := r.add(err); err != nil {
 		return nil, err
 	}
-	r.report.Findings = r.report.Findings.Sorted()
+	r.report.Findings = r.report.Findings.Collapsed()
 	return r.report, nil
 }
 
@@ -129,30 +127,11 @@ func (r *run) add(err error) error {
 	return nil
 }
 
-// findings adds to the report. One fault in a shared layer is one finding, with the number of addresses it reaches.
+// findings adds to the report.
 func (r *run) findings(list ...diag.Finding) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, f := range list {
-		where := f.Position.String()
-		if f.Code == "schema-required" {
-			where = f.Address // what is missing is missing per address, wherever the enclosing map stands
-		}
-		id := strings.Join([]string{f.Code, where, f.Key, f.Message}, "\x00")
-		if i, ok := r.seen[id]; ok {
-			first := &r.report.Findings[i]
-			first.Reach = max(first.Reach, 1)
-			if f.Address != "" && f.Address != first.Address {
-				first.Reach++
-				if f.Address < first.Address {
-					first.Address = f.Address // the same whatever the order of the work
-				}
-			}
-			continue
-		}
-		r.seen[id] = len(r.report.Findings)
-		r.report.Findings = append(r.report.Findings, f)
-	}
+	r.report.Findings = append(r.report.Findings, list...)
 }
 
 func (r *run) tenant(ctx context.Context, name string, addresses []address.Address) error {

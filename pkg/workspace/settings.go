@@ -64,10 +64,11 @@ type Target struct {
 
 // Auth is how to log in to a Vault. Credentials themselves come from the environment or a file, never from lcm.yaml.
 type Auth struct {
-	Method  string // token, approle or jwt
-	Mount   string // of the auth method, if not its usual one
-	Role    string // jwt: role; approle: role_id
-	JWTFile string // jwt
+	Method       string // token, approle or jwt
+	Mount        string // of the auth method, if not its usual one
+	Role         string // jwt: the role; approle: the role id
+	JWTFile      string // jwt
+	SecretIDFile string // approle
 }
 
 // ParseSettings reads lcm.yaml. The error is a diag.List of everything wrong in it.
@@ -218,10 +219,11 @@ func (d *decoder) targetFields(f tree.Field, t *Target) {
 func (d *decoder) auth(f tree.Field) Auth {
 	a := Auth{Method: "token"}
 	d.object(f.Value, "auth", map[string]func(tree.Field){
-		"method":   func(f tree.Field) { a.Method = d.text(f) },
-		"mount":    func(f tree.Field) { a.Mount = d.text(f) },
-		"role":     func(f tree.Field) { a.Role = d.text(f) },
-		"jwt_file": func(f tree.Field) { a.JWTFile = d.text(f) },
+		"method":         func(f tree.Field) { a.Method = d.text(f) },
+		"mount":          func(f tree.Field) { a.Mount = d.text(f) },
+		"role":           func(f tree.Field) { a.Role = d.text(f) },
+		"jwt_file":       func(f tree.Field) { a.JWTFile = d.text(f) },
+		"secret_id_file": func(f tree.Field) { a.SecretIDFile = d.text(f) },
 	})
 	if methods := []string{"token", "approle", "jwt"}; !slices.Contains(methods, a.Method) {
 		d.report("settings-target", f.Value.Pos, fmt.Sprintf("unknown auth method %q", a.Method),

@@ -110,8 +110,10 @@ func (b bench) validate(ctx context.Context) (comparison, memory, error) {
 		contender{name: "lcm validate", next: func(context.Context, int) (command, error) {
 			return b.large.command(b.lcm, "validate"), b.large.forget()
 		}},
-		contender{name: fmt.Sprintf("shell loop of `sops -d` and `cue vet`, %d files × %d", sampleSize, b.large.addresses()/sampleSize),
-			next: func(context.Context, int) (command, error) { return b.large.command("sh", "-c", script), nil }},
+		contender{
+			name: fmt.Sprintf("shell loop of `sops -d` and `cue vet`, %d files × %d", sampleSize, b.large.addresses()/sampleSize),
+			next: func(context.Context, int) (command, error) { return b.large.command("sh", "-c", script), nil },
+		},
 	)
 	if err != nil {
 		return comparison{}, memory{}, err

@@ -55,7 +55,7 @@ func (e *env) openVault(t workspace.Target) (*vault.Store, error) {
 	return vault.Open(vault.Options{
 		Address: t.Address, Namespace: t.VaultNS, Mount: t.Mount,
 		Auth: vault.Auth{
-			Method: t.Auth.Method, Mount: t.Auth.Mount, RoleID: t.Auth.Role, Role: t.Auth.Role, JWTFile: t.Auth.JWTFile,
+			Method: t.Auth.Method, Mount: t.Auth.Mount, RoleID: t.Auth.Role, Role: t.Auth.Role, JWTFile: t.Auth.JWTFile, SecretIDFile: t.Auth.SecretIDFile,
 			Getenv: e.Getenv, Home: e.home(),
 		},
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -26,6 +27,7 @@ const (
 
 // Change is the report of a change to layers.
 type Change struct {
+	Kind     string            `json:"change"`
 	Outcome  Outcome           `json:"outcome"`
 	Commit   string            `json:"commit,omitempty"`
 	Subject  string            `json:"subject,omitempty"`
@@ -48,7 +50,7 @@ type ChangedValue struct {
 
 // NewChange makes the report of a prepared change.
 func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
-	report := &Change{Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Findings: p.Remaining, Subject: p.Subject()}
+	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Findings: p.Remaining, Subject: p.Subject()}
 	for _, e := range r.Edits {
 		before, err := p.Before.Resolve(ctx, e.Address)
 		if err != nil {
@@ -155,14 +157,39 @@ func outcome(t *term.IO, c *Change) error {
 	if _, err := fmt.Fprintln(t.Out, line); err != nil {
 		return err
 	}
-	if n := c.Findings.Count(diag.Error); n > 0 && c.Outcome != Unchanged {
-		t.Note("%s to mend was there before: see lcm validate", plural(n, "finding"))
+	missing, wrong := 0, 0
+	for _, f := range c.Findings {
+		switch {
+		case f.Severity != diag.Error:
+		case f.Code == schema.CodeRequired:
+			missing++
+		default:
+			wrong++
+		}
 	}
-	switch c.Outcome {
-	case Written:
-		t.Note("next: lcm diff HEAD, then commit it with git")
-	case Committed:
-		t.Note("next: lcm diff HEAD~1, or git push")
+	if missing > 0 && c.Outcome != Unchanged {
+		t.Note("still missing: %s; see lcm validate", plural(missing, "required value"))
+	}
+	if wrong > 0 && c.Outcome != Unchanged {
+		t.Note("there was something wrong before, and still is: %s; see lcm validate", plural(wrong, "finding"))
+	}
+	if next := c.next(); next != "" {
+		t.Note("next: %s", next)
 	}
 	return nil
+}
+
+// next gives the command that most people want after the change.
+func (c *Change) next() string {
+	switch {
+	case c.Outcome == Written:
+		return "lcm diff, then commit it with git"
+	case c.Outcome != Committed:
+		return ""
+	case c.Kind == "tenant-add":
+		return "give it values: lcm set TENANT/base/NAMESPACE KEY=VALUE; namespaces are declared with lcm namespace add"
+	case c.Kind == "namespace-add":
+		return "see its fields: lcm namespace show NAME; then lcm set TENANT/base/NAME KEY=VALUE"
+	}
+	return "lcm diff HEAD~1, or git push"
 }

@@ -23,7 +23,7 @@ type page struct {
 }
 
 // pages gives the reference of a command tree, sorted by file name. The error lists all that lacks documentation: a command
-// without a description, one that runs without an example, a flag without a meaning.
+// without a description, one that does something without an example, a flag without a meaning.
 func pages(root *cobra.Command) ([]page, error) {
 	var all []page
 	var faults []error
@@ -58,7 +58,7 @@ func undocumented(c *cobra.Command) []error {
 	if c.Short == "" {
 		faults = append(faults, fmt.Errorf("%s: no short description", c.CommandPath()))
 	}
-	if c.Runnable() && c.HasParent() && c.Example == "" {
+	if c.Runnable() && len(shown(c)) == 0 && c.Example == "" {
 		faults = append(faults, fmt.Errorf("%s: no example", c.CommandPath()))
 	}
 	for _, f := range flags(c.NonInheritedFlags()) {
@@ -84,7 +84,7 @@ func render(c *cobra.Command) []byte {
 	var b bytes.Buffer
 	b.WriteString(generated)
 	fmt.Fprintf(&b, "\n# %s\n\n%s\n", c.CommandPath(), sentence(c.Short))
-	if c.Runnable() {
+	if c.Runnable() && (len(shown(c)) == 0 || !c.HasParent()) {
 		fmt.Fprintf(&b, "\n```\n%s\n```\n", c.UseLine())
 	}
 	if long := strings.TrimSpace(c.Long); long != "" {
