@@ -2,6 +2,7 @@ package display
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
@@ -41,6 +42,9 @@ type Field struct {
 func NewField(key string, f schema.Field) Field {
 	out := Field{Key: key, Required: f.Required, Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
 	for _, k := range f.Kinds {
+		if k == tree.Int && slices.Contains(f.Kinds, tree.Float) {
+			continue // a number says it all
+		}
 		out.Types = append(out.Types, k.String())
 	}
 	return out
@@ -78,7 +82,7 @@ func NamespaceText(t *term.IO, n Namespace) error {
 	if len(n.Fields) == 0 {
 		return nil
 	}
-	rows := [][]string{{s.Dim("KEY"), s.Dim("TYPE"), s.Dim("DEFAULT"), s.Dim("")}}
+	rows := [][]string{{s.Dim("KEY"), s.Dim("TYPE"), s.Dim("DEFAULT"), ""}}
 	for _, f := range n.Fields {
 		var marks []string
 		switch {
@@ -94,8 +98,23 @@ func NamespaceText(t *term.IO, n Namespace) error {
 		if f.Default != nil {
 			def = Value(f.Default)
 		}
-		doc, _, _ := strings.Cut(f.Doc, "\n")
-		rows = append(rows, []string{s.Cyan(f.Key), strings.Join(f.Types, " | "), def, strings.TrimSpace(strings.Join(marks, ", ") + " " + s.Dim(doc))})
+		rows = append(rows, []string{s.Cyan(f.Key), strings.Join(f.Types, " | "), def, strings.Join(marks, ", ")})
+		// The sentence about a field gets a line of its own: beside the columns it would break on most terminals.
 	}
-	return columns(t.Out, rows)
+	var table strings.Builder
+	if err := columns(&table, rows); err != nil {
+		return err
+	}
+	b.Reset()
+	for i, line := range strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n") {
+		b.WriteString(line + "\n")
+		if i == 0 {
+			continue
+		}
+		if doc, _, _ := strings.Cut(n.Fields[i-1].Doc, "\n"); doc != "" {
+			fmt.Fprintf(&b, "    %s\n", s.Dim(doc))
+		}
+	}
+	_, err := t.Out.Write([]byte(b.String()))
+	return err
 }

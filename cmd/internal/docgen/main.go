@@ -47,8 +47,10 @@ func generate(args []string, stderr io.Writer) error {
 // lcm gives the real command tree, in an empty environment: help must not depend on the machine.
 func lcm() *cobra.Command {
 	getenv := func(string) string { return "" }
-	return command.Root(command.Process{
+	root := command.Root(command.Process{
 		IO:     &term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard},
 		Getenv: getenv,
 	})
+	root.InitDefaultCompletionCmd() // cobra would add it when the command runs
+	return root
 }

@@ -58,7 +58,8 @@ func undocumented(c *cobra.Command) []error {
 	if c.Short == "" {
 		faults = append(faults, fmt.Errorf("%s: no short description", c.CommandPath()))
 	}
-	if c.Runnable() && len(shown(c)) == 0 && c.Example == "" {
+	// The completion commands are cobra's own: their long help is all examples.
+	if c.Runnable() && len(shown(c)) == 0 && c.Example == "" && !(c.HasParent() && c.Parent().Name() == "completion") {
 		faults = append(faults, fmt.Errorf("%s: no example", c.CommandPath()))
 	}
 	for _, f := range flags(c.NonInheritedFlags()) {
@@ -94,7 +95,7 @@ func render(c *cobra.Command) []byte {
 		fmt.Fprintf(&b, "\nAlso: `%s`\n", strings.Join(c.Aliases, "`, `"))
 	}
 	if example := strings.Trim(c.Example, "\n"); strings.TrimSpace(example) != "" {
-		fmt.Fprintf(&b, "\n## Examples\n\n```sh\n%s\n```\n", unindent(example))
+		fmt.Fprintf(&b, "\n## Examples\n\n```\n%s\n```\n", unindent(example))
 	}
 	if subs := shown(c); len(subs) > 0 {
 		b.WriteString("\n## Commands\n\n| command | |\n|---|---|\n")

@@ -68,7 +68,7 @@ Then it commits.
 
 ## Examples
 
-~~~sh
+~~~
 # with a key
 lcm tenant add acme --recipient age1…
 ~~~
