@@ -21,13 +21,16 @@ func TestMain(m *testing.M) {
 //	as NAME          go on as another user of this script
 //	intact           Git's own view of the repository is whole: status, fsck, and the signature of HEAD
 //	exits N lcm …    the command exits with exactly N
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "script", nil) }
+
+// runScripts runs the scripts of a folder of testdata; vars are more variables for them.
+func runScripts(t *testing.T, folder string, vars map[string]string) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join(root, "testdata", "script"),
+		Dir:                 filepath.Join(root, "testdata", folder),
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -39,6 +42,9 @@ func TestScript(t *testing.T) {
 			e.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			e.Setenv("LC_ALL", "C.UTF-8")
 			useHome(e.Setenv, e.WorkDir, "nobody")
+			for name, value := range vars {
+				e.Setenv(name, value)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -31,19 +31,34 @@ func write(t *testing.T, name string, data []byte) string {
 	return path
 }
 
-func opensshKey(t *testing.T, k any, passphrase string) []byte {
+func opensshKey(t *testing.T, k any) []byte {
 	t.Helper()
-	var block *pem.Block
-	var err error
-	if passphrase == "" {
-		block, err = ssh.MarshalPrivateKey(k, "")
-	} else {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(k, "", []byte(passphrase))
-	}
+	block, err := ssh.MarshalPrivateKey(k, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(block)
+}
+
+func keygen(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ssh-keygen", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// lockedKey gives a key with the passphrase "open sesame", stretched as little as possible: the tests should be fast.
+func lockedKey(t *testing.T, k any) []byte {
+	t.Helper()
+	path := write(t, "id", opensshKey(t, k))
+	keygen(t, "-q", "-p", "-P", "", "-N", "open sesame", "-a", "1", "-f", path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // startAgent serves an agent that holds some keys.
@@ -91,7 +106,7 @@ func asking(phrases ...string) func(context.Context, string) ([]byte, error) {
 func TestLoadSigner(t *testing.T) {
 	pub := authorized(t, key(1).Public())
 	k := key(1)
-	plain, locked := opensshKey(t, &k, ""), opensshKey(t, &k, "open sesame")
+	plain, locked := opensshKey(t, &k), lockedKey(t, &k)
 	pair := write(t, "id", plain)
 	if err := os.WriteFile(pair+".pub", []byte(pub+" comment\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -130,13 +145,13 @@ func TestLoadSignerRefuses(t *testing.T) {
 	}
 	k := key(1)
 	pub := authorized(t, k.Public())
-	locked := opensshKey(t, &k, "open sesame")
+	locked := lockedKey(t, &k)
 	for name, c := range map[string]struct {
 		key     string
 		options bundle.SignerOptions
 		hint    string
 	}{
-		"ecdsa":            {write(t, "id", opensshKey(t, ec, "")), bundle.SignerOptions{}, "ssh-keygen -t ed25519"},
+		"ecdsa":            {write(t, "id", opensshKey(t, ec)), bundle.SignerOptions{}, "ssh-keygen -t ed25519"},
 		"ecdsa in agent":   {authorized(t, ec.Public()), bundle.SignerOptions{AgentSocket: startAgent(t, ec)}, "ssh-keygen -t ed25519"},
 		"nobody to ask":    {write(t, "id", locked), bundle.SignerOptions{}, "ssh-add"},
 		"wrong passphrase": {write(t, "id", locked), bundle.SignerOptions{Passphrase: asking("a", "b", "c")}, ""},
@@ -179,21 +194,13 @@ func TestSilentAgent(t *testing.T) {
 // Keys made by the real ssh-keygen load, and the key id is the fingerprint it prints.
 func TestRealKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "id")
-	run := func(args ...string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "ssh-keygen", args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("ssh-keygen %v: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
-	run("-q", "-t", "ed25519", "-N", "open sesame", "-f", path)
+	keygen(t, "-q", "-t", "ed25519", "-N", "open sesame", "-a", "1", "-f", path)
 	s, err := bundle.LoadSigner(t.Context(), path, bundle.SignerOptions{Passphrase: asking("open sesame")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id, err := s.KeyID()
-	if printed := run("-l", "-f", path); err != nil || !strings.Contains(printed, id) {
+	if printed := keygen(t, "-l", "-f", path); err != nil || !strings.Contains(printed, id) {
 		t.Errorf("key id %s, ssh-keygen prints %s", id, printed)
 	}
 }

@@ -134,19 +134,15 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	if module != nil {
 		o.SecretNames = module.SecretNames()
 	}
-	changes := make([]seal.Change, 0, len(edits))
+	var changes []seal.Change
 	for _, e := range edits {
-		c := seal.Change{Path: e.Path, Value: e.Value, Secret: e.Secret}
-		if module != nil && e.Value != nil {
-			if f, ok := module.Field(e.Path); ok && f.Secret {
-				c.Secret = true
+		for _, c := range sealChanges(e, module) {
+			if c.Secret && len(o.Recipients) == 0 {
+				return diag.WithHint(fmt.Errorf("tenant %q has no recipients, so %s cannot be encrypted", a.Tenant, c.Path),
+					"add a public key under recipients: in %s", tenant.File)
 			}
+			changes = append(changes, c)
 		}
-		if c.Secret && len(o.Recipients) == 0 {
-			return diag.WithHint(fmt.Errorf("tenant %q has no recipients, so %s cannot be encrypted", a.Tenant, e.Path),
-				"add a public key under recipients: in %s", tenant.File)
-		}
-		changes = append(changes, c)
 	}
 	edited, err := seal.Edit(ctx, doc, changes, o)
 	if err != nil {
@@ -161,6 +157,26 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 
 // Kind says what the change is, as the Lcm-Change trailer does.
 func (p *Plan) Kind() string { return p.request.Kind }
+
+// sealChanges gives an edit as changes to a file: one, and one more for every secret that lies inside a map or a list.
+func sealChanges(e Edit, m *schema.Module) []seal.Change {
+	changes := []seal.Change{{Path: e.Path, Value: e.Value, Secret: e.Secret}}
+	if m == nil || e.Value == nil || e.Secret {
+		return changes
+	}
+	for below, leaf := range e.Value.Leaves() {
+		path := append(e.Path.Clone(), below...)
+		if f, ok := m.Field(path); !ok || !f.Secret || !leaf.Kind.IsScalar() {
+			continue
+		}
+		if len(below) == 0 {
+			changes[0].Secret = true
+			continue
+		}
+		changes = append(changes, seal.Change{Path: path, Value: leaf, Secret: true})
+	}
+	return changes
+}
 
 // Subject gives the first line of the commit's message.
 func (p *Plan) Subject() string {
@@ -208,11 +224,11 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	if err := p.reach(ctx, check); err != nil {
 		return err
 	}
-	after, err := validate.Addresses(ctx, p.After, check)
+	after, err := findings(ctx, p.After, check, edited)
 	if err != nil {
 		return err
 	}
-	before, err := validate.Addresses(ctx, p.Before, check)
+	before, err := findings(ctx, p.Before, check, edited)
 	if err != nil {
 		return err
 	}
@@ -235,6 +251,22 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	}
 	p.Introduced, p.Remaining = p.Introduced.Collapsed(), p.Remaining.Collapsed()
 	return nil
+}
+
+// findings gives what is wrong with addresses, and with the layer files themselves of some.
+func findings(ctx context.Context, s *workspace.Snapshot, addresses, layers []address.Address) (diag.List, error) {
+	list, err := validate.Addresses(ctx, s, addresses)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range layers {
+		own, err := validate.Layer(ctx, s, a)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, own...)
+	}
+	return list, nil
 }
 
 // reach tells the addresses that come out differently from those that override the change.

@@ -77,13 +77,23 @@ func TestTrees(t *testing.T) {
 		{"list item removed", "l: [a, b, c]", "l: [a, c]", []string{`removed l[1]: "b" → -`}},
 		{"list item changed", "l: [a, b, c]", "l: [a, x, c]", []string{`changed l[1]: "b" → "x"`}},
 		{"list reordered", "l: [a, b, c]", "l: [c, a, b]", []string{"reordered l: list of 3 → list of 3"}},
+		{
+			"repeated items are no reordering", "l: [a, a, p, q]", "l: [p, q, a, b]",
+			[]string{`removed l[0]: "a" → -`, `removed l[1]: "a" → -`, `added l[2]: - → "a"`, `added l[3]: - → "b"`},
+		},
 		{"objects without identity", "l: [{w: 1, x: 2}]", "l: [{w: 1, x: 3}]", []string{"changed l[0].x: 2 → 3"}},
-		{"objects by name", "r: [{name: a, w: 1}, {name: b, w: 2}]", "r: [{name: new, w: 0}, {name: a, w: 1}, {name: b, w: 3}]",
-			[]string{"added r[name=new]: - → map of 2", "changed r[name=b].w: 2 → 3"}},
-		{"objects by id reordered", "r: [{id: 1, w: 1}, {id: 2}]", "r: [{id: 2}, {id: 1, w: 5}]",
-			[]string{"changed r[id=1].w: 1 → 5", "reordered r: list of 2 → list of 2"}},
-		{"names that are not unique", "r: [{name: a, w: 1}, {name: a, w: 2}]", "r: [{name: a, w: 1}, {name: a, w: 3}]",
-			[]string{"changed r[1].w: 2 → 3"}},
+		{
+			"objects by name", "r: [{name: a, w: 1}, {name: b, w: 2}]", "r: [{name: new, w: 0}, {name: a, w: 1}, {name: b, w: 3}]",
+			[]string{"added r[name=new]: - → map of 2", "changed r[name=b].w: 2 → 3"},
+		},
+		{
+			"objects by id reordered", "r: [{id: 1, w: 1}, {id: 2}]", "r: [{id: 2}, {id: 1, w: 5}]",
+			[]string{"changed r[id=1].w: 1 → 5", "reordered r: list of 2 → list of 2"},
+		},
+		{
+			"names that are not unique", "r: [{name: a, w: 1}, {name: a, w: 2}]", "r: [{name: a, w: 1}, {name: a, w: 3}]",
+			[]string{"changed r[1].w: 2 → 3"},
+		},
 		{"directive", "a: 1", "a: !override 1", []string{"directive a: 1 → !override 1"}},
 		{"directive and value", "a: [1]", "a: !append [1, 2]", []string{"directive a: list of 1 → !append list of 2", "added a[1]: - → 2"}},
 		{"tombstone", "a: 1", "a: !delete\nb: !delete", []string{"directive a: 1 → !delete null", "directive b: - → !delete null"}},
@@ -94,8 +104,10 @@ func TestTrees(t *testing.T) {
 			"changed d secret=sealed: •••••••• → ••••••••",
 		}},
 		{"secret added", "a: 1", "a: 1\nkey: ENC[1]", []string{"added key: - → ••••••••"}},
-		{"secret in a list", `l: [{name: a, key: "ENC[1]"}]`, `l: [{name: a, key: "ENC[2]"}]`,
-			[]string{"changed l[name=a].key secret=unknown: •••••••• → ••••••••"}},
+		{
+			"secret in a list", `l: [{name: a, key: "ENC[1]"}]`, `l: [{name: a, key: "ENC[2]"}]`,
+			[]string{"changed l[name=a].key secret=unknown: •••••••• → ••••••••"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
@@ -369,8 +381,10 @@ func TestText(t *testing.T) {
 		{"near changes share a hunk", "a\n1\n2\n3\n4\n5\n6\nb\n", "A\n1\n2\n3\n4\n5\n6\nB\n", "@1,8 1,8\n-a\n+A\n 1\n 2\n 3\n 4\n 5\n 6\n-b\n+B\n"},
 		{"line break at the end", "a\nb", "a\nb\n", "@1,2 1,2\n a\n-b$\n+b\n"},
 		{"from nothing", "", "a\nb\n", "@1,0 1,2\n+a\n+b\n"},
-		{"word", "You are a helpful assistant.\nBe brief.\n", "You are a careful assistant.\nBe brief.\n",
-			"@1,2 1,2\n-You are a [help]ful assistant.\n+You are a [care]ful assistant.\n Be brief.\n"},
+		{
+			"word", "You are a helpful assistant.\nBe brief.\n", "You are a careful assistant.\nBe brief.\n",
+			"@1,2 1,2\n-You are a [help]ful assistant.\n+You are a [care]ful assistant.\n Be brief.\n",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var b strings.Builder

@@ -71,19 +71,27 @@ func (g *groups) add(e effect, reach ...address.Address) {
 func (g *groups) unify() {
 	for again := true; again; {
 		again = false
-		for i, at := range g.order {
-			if wholeMap(at.Change) == nil || at.raw == nil || !slices.ContainsFunc(g.order, func(o *group) bool {
-				return o.raw == at.raw && o.Kind == at.Kind && len(o.Path) > len(at.Path) && o.Path.HasPrefix(at.Path)
-			}) {
+		below := map[*rawChange][]*group{}
+		for _, at := range g.order {
+			if at.raw != nil {
+				below[at.raw] = append(below[at.raw], at)
+			}
+		}
+		order := g.order
+		g.order = nil
+		for _, at := range order {
+			apart := wholeMap(at.Change) != nil && slices.ContainsFunc(below[at.raw], func(o *group) bool {
+				return o.Kind == at.Kind && len(o.Path) > len(at.Path) && o.Path.HasPrefix(at.Path)
+			})
+			if !apart {
+				g.order = append(g.order, at)
 				continue
 			}
-			g.order = slices.Delete(g.order, i, i+1)
+			again = true
 			delete(g.index, identity(at.effect))
 			for child := range children(at.Change) {
 				g.add(effect{child, at.raw, at.file}, at.reach...)
 			}
-			again = true
-			break
 		}
 	}
 	for _, at := range g.order {

@@ -3,6 +3,7 @@ package diff
 import (
 	"context"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 
@@ -28,15 +29,22 @@ func (c *comparer) snapshots(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(files) == 0 {
+		return nil
+	}
 	s, err := c.scope(ctx, files)
 	if err != nil {
 		return err
 	}
-	olds, oldOK, err := c.addressesOf(ctx, c.old)
+	patterns, err := c.reachable(ctx, s)
 	if err != nil {
 		return err
 	}
-	news, newOK, err := c.addressesOf(ctx, c.new)
+	olds, oldOK, err := c.addressesOf(ctx, c.old, patterns)
+	if err != nil {
+		return err
+	}
+	news, newOK, err := c.addressesOf(ctx, c.new, patterns)
 	if err != nil {
 		return err
 	}
@@ -113,13 +121,18 @@ func (c *comparer) scope(ctx context.Context, files []string) (*scope, error) {
 
 // canMatter reports whether a layer can be under an address of the pattern, judged by the tenant alone.
 func (c *comparer) canMatter(ctx context.Context, a address.Address) bool {
-	if c.new.Of.MatchTenant(a.Tenant) || a.Tenant == address.Global {
+	return c.new.Of.MatchTenant(a.Tenant) || c.isShared(ctx, a.Tenant)
+}
+
+// isShared reports whether the layers of a tenant lie under those of others.
+func (c *comparer) isShared(ctx context.Context, tenant string) bool {
+	if tenant == address.Global {
 		return true
 	}
 	for _, side := range []Side{c.old, c.new} {
 		if settings, err := side.Snapshot.Settings(ctx); err == nil {
 			for _, l := range settings.Layers {
-				if path.Dir(l) == a.Tenant {
+				if path.Dir(l) == tenant {
 					return true
 				}
 			}
@@ -128,9 +141,38 @@ func (c *comparer) canMatter(ctx context.Context, a address.Address) bool {
 	return false
 }
 
+// reachable gives patterns for the addresses that the changes can reach: where they are of a few tenants alone, no other
+// tenant is looked at.
+func (c *comparer) reachable(ctx context.Context, s *scope) ([]address.Pattern, error) {
+	all := []address.Pattern{c.new.Of}
+	tenant, environment, namespace := c.new.Of.Parts()
+	if s.all || tenant != "*" {
+		return all, nil
+	}
+	tenants := maps.Clone(s.tenants)
+	for _, l := range s.layers {
+		tenants[l.address.Tenant] = true
+	}
+	var out []address.Pattern
+	for _, t := range slices.Sorted(maps.Keys(tenants)) {
+		if c.isShared(ctx, t) {
+			return all, nil
+		}
+		p, err := address.ParsePattern(t + "/" + environment + "/" + namespace)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 { // no patterns would stand for everything
+		return all, nil
+	}
+	return out, nil
+}
+
 // addressesOf gives a side's addresses; ok is false where its settings are broken, which then is a finding.
-func (c *comparer) addressesOf(ctx context.Context, side Side) (list []address.Address, ok bool, err error) {
-	list, err = side.Snapshot.Addresses(ctx, side.Of)
+func (c *comparer) addressesOf(ctx context.Context, side Side, patterns []address.Pattern) (list []address.Address, ok bool, err error) {
+	list, err = side.Snapshot.Addresses(ctx, patterns...)
 	if err != nil {
 		return nil, false, c.broken(err, side)
 	}

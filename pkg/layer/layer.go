@@ -312,7 +312,7 @@ func clean(n *tree.Node) *tree.Node {
 }
 
 func (m *merger) checkStrict(under, over *tree.Node) {
-	if !m.layer.Strict || !over.Kind.IsScalar() || !under.Kind.IsScalar() || m.defaults[under] {
+	if !m.layer.Strict || !over.Kind.IsScalar() || !under.Kind.IsScalar() || m.defaults[under] || m.isIdentity() {
 		return
 	}
 	m.findings = append(m.findings, diag.Finding{
@@ -321,6 +321,20 @@ func (m *merger) checkStrict(under, over *tree.Node) {
 		Related: []diag.Related{{Position: under.Pos, Message: "the inherited value is here"}},
 		Hint:    "write the value as !override, or remove it",
 	})
+}
+
+// isIdentity reports whether the value at hand is the field by which an item of a keyed list is known: it names the item
+// that is meant and shadows nothing.
+func (m *merger) isIdentity() bool {
+	n := len(m.path)
+	if n < 2 {
+		return false
+	}
+	key, ok := m.path[n-1].AsKey()
+	if _, item := m.path[n-2].AsIndex(); !ok || !item {
+		return false
+	}
+	return m.rules(m.path[:n-2]).Key == key
 }
 
 func (m *merger) conflict(under, over *tree.Node, message string) {

@@ -133,6 +133,11 @@ func TestStrict(t *testing.T) {
 	if got := codes(findings); got != "strict-override@a" {
 		t.Errorf("findings %q", got)
 	}
+	keyed := stack(t, "keyed: [{name: a, w: 1}]", "keyed: [{name: a, w: 2}]")
+	keyed[1].Strict = true
+	if _, findings = layer.Merge(keyed, rules); codes(findings) != "strict-override@keyed[0].w" {
+		t.Errorf("findings %q", codes(findings))
+	}
 	layers[0].Defaults = true
 	if _, findings = layer.Merge(layers, nil); len(findings) > 0 {
 		t.Errorf("shadowing a default of the schema: %v", findings)

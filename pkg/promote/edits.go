@@ -178,36 +178,43 @@ func (pl *planner) lone(p tree.Path) tree.Path {
 	return p
 }
 
-// withoutDefaults gives a map without the values that come from the schema anyway, nil where there are none.
+// withoutDefaults gives a value without what the schema adds by itself, nil where nothing of it is.
 func (pl *planner) withoutDefaults(n *tree.Node) *tree.Node {
-	if !isMap(n) {
-		return nil
-	}
-	dropped := false
-	var strip func(n *tree.Node) *tree.Node
-	strip = func(n *tree.Node) *tree.Node {
-		var fields []tree.Field
-		for _, f := range n.Fields() {
-			v := f.Value
-			switch {
-			case isMap(v) && v.Len() > 0:
-				if v = strip(v); v.Len() == 0 {
-					dropped = true
-					continue
-				}
-			case isDefault(v):
-				dropped = true
-				continue
-			}
-			fields = append(fields, tree.Field{Key: f.Key, Value: v})
-		}
-		return n.WithFields(fields)
-	}
-	short := strip(n)
+	short, dropped := strip(n)
 	if !dropped || short.Len() == 0 {
 		return nil
 	}
 	return plain(short)
+}
+
+// strip drops the defaults inside of maps, and of maps in lists.
+func strip(n *tree.Node) (out *tree.Node, dropped bool) {
+	switch n.Kind {
+	case tree.Map:
+		var fields []tree.Field
+		for _, f := range n.Fields() {
+			if isDefault(f.Value) && f.Value.Len() == 0 {
+				dropped = true
+				continue
+			}
+			v, less := strip(f.Value)
+			dropped = dropped || less
+			if less && v.Len() == 0 {
+				continue
+			}
+			fields = append(fields, tree.Field{Key: f.Key, Value: v})
+		}
+		return n.WithFields(fields), dropped
+	case tree.List:
+		items := make([]*tree.Node, n.Len())
+		for i, item := range n.Items() {
+			var less bool
+			items[i], less = strip(item)
+			dropped = dropped || less
+		}
+		return n.WithItems(items), dropped
+	}
+	return n, false
 }
 
 // smallerLists gives lists that are less to write than the wanted one where the merge rule adds the rest.
@@ -228,9 +235,14 @@ func (pl *planner) smallerLists(p tree.Path, want, entry *tree.Node) []*tree.Nod
 		return []*tree.Node{plain(want.WithItems(want.Items()[:rest]))}
 	}
 	if key := pl.identity(p); key != "" && known(want, key) && known(inherited, key) {
-		if partial := partialList(want, inherited, key); len(partial) > 0 {
-			return []*tree.Node{plainItems(want, partial)}
+		var out []*tree.Node
+		for _, w := range []partialist{{key: key}, {key: key, full: true}, {key: key, tagKey: true}, {key: key, full: true, tagKey: true}} {
+			w.strict = pl.layer.Strict
+			if partial := w.list(want, inherited); len(partial) > 0 && (w.strict || !w.tagKey) {
+				out = append(out, plainItems(want, partial))
+			}
 		}
+		return out
 	}
 	return nil
 }
@@ -247,42 +259,59 @@ func (pl *planner) inherited(p tree.Path) *tree.Node {
 	return root.Get(p)
 }
 
-// partialList gives the items that, merged by identity over the inherited ones, make the wanted list: new ones, the
-// differing fields of known ones, and tombstones.
-func partialList(want, inherited *tree.Node, key string) []*tree.Node {
+// partialist writes what, merged over an inherited value, makes the wanted one.
+type partialist struct {
+	key    string // by which the items of the list are known
+	strict bool   // shadowing an inherited scalar takes !override
+	full   bool   // new items are written with their defaults
+	tagKey bool   // the field key takes !override too
+}
+
+// list gives items that are merged by identity over the inherited ones: new ones, the differing fields of known ones, and
+// tombstones.
+func (w partialist) list(want, inherited *tree.Node) []*tree.Node {
 	var items []*tree.Node
 	for _, u := range inherited.Items() {
-		id := u.Field(key)
-		if find(want, key, id.Text()) == nil {
-			items = append(items, tagged(tree.NewMap(tree.Field{Key: key, Value: plain(id)}), tree.Delete))
+		id := u.Field(w.key)
+		if find(want, w.key, id.Text()) == nil {
+			items = append(items, tagged(tree.NewMap(tree.Field{Key: w.key, Value: plain(id)}), tree.Delete))
 		}
 	}
 	for _, item := range want.Items() {
-		u := find(inherited, key, item.Field(key).Text())
+		u := find(inherited, w.key, item.Field(w.key).Text())
 		switch {
-		case u == nil:
+		case u == nil && w.full:
 			items = append(items, plain(item))
+		case u == nil:
+			short, _ := strip(item)
+			items = append(items, plain(short))
 		case !tree.Equal(item, u):
-			items = append(items, partialMap(item, u, key))
+			items = append(items, w.fields(item, u, true))
 		}
 	}
 	return items
 }
 
-// partialMap gives the fields in which a map differs from the inherited one, and always the field key.
-func partialMap(want, inherited *tree.Node, key string) *tree.Node {
+// fields gives the fields in which a map differs from the inherited one; those of an item have its key among them.
+func (w partialist) fields(want, inherited *tree.Node, item bool) *tree.Node {
 	var fields []tree.Field
 	for _, f := range want.Fields() {
 		u := inherited.Field(f.Key)
+		v := plain(f.Value)
 		switch {
-		case f.Key == key || u == nil:
-			fields = append(fields, tree.Field{Key: f.Key, Value: plain(f.Value)})
+		case item && f.Key == w.key:
+			if w.tagKey {
+				v = tagged(v, tree.Override)
+			}
+		case u == nil:
 		case tree.Equal(f.Value, u):
+			continue
 		case isMap(f.Value) && isMap(u):
-			fields = append(fields, tree.Field{Key: f.Key, Value: partialMap(f.Value, u, "")})
-		default:
-			fields = append(fields, tree.Field{Key: f.Key, Value: plain(f.Value)})
+			v = w.fields(f.Value, u, false)
+		case w.strict && f.Value.Kind.IsScalar():
+			v = tagged(v, tree.Override)
 		}
+		fields = append(fields, tree.Field{Key: f.Key, Value: v})
 	}
 	for _, f := range inherited.Fields() {
 		if want.Field(f.Key) == nil {
@@ -301,9 +330,6 @@ func plainItems(like *tree.Node, items []*tree.Node) *tree.Node {
 
 // try makes an edit if it gives what is wanted at a path, changes nothing beside it and breaks no rule of merging.
 func (pl *planner) try(c candidate, p tree.Path, want *tree.Node) bool {
-	if c.value != nil && hasSecret(c.value) {
-		return false
-	}
 	own, ok := put(pl.own, c.path, c.value)
 	if !ok {
 		return false

@@ -22,11 +22,12 @@ import (
 	"github.com/llm-devops/lcm/pkg/publish"
 	"github.com/llm-devops/lcm/pkg/publish/publishtest"
 	"github.com/llm-devops/lcm/pkg/publish/publishtest/servers"
+	"github.com/llm-devops/lcm/pkg/publish/vault"
 )
 
 // The variables that turn this test binary into a publisher that kills itself.
 const (
-	envTarget   = "LCM_TEST_KILL_TARGET" // "dir" and its path, or "servers" and their addresses
+	envTarget   = "LCM_TEST_KILL_TARGET" // "dir" and its path, or "servers" or "vault" and their addresses
 	envPrefix   = "LCM_TEST_KILL_PREFIX"
 	envIdentity = "LCM_TEST_KILL_IDENTITY"
 	envAt       = "LCM_TEST_KILL_AT"     // the request to die at
@@ -71,14 +72,19 @@ func openSpec(t *testing.T, spec, prefix string, identity *age.X25519Identity) *
 	t.Helper()
 	parts := strings.Fields(spec)
 	var w *world
-	if parts[0] == "dir" {
+	switch parts[0] {
+	case "dir":
 		w = keyedWorld(t, openDir(t, parts[1]), nil, seed, identity)
-	} else {
+	case "vault":
+		v := &servers.Vault{Address: parts[1], RootToken: parts[2]}
+		store := v.Open(t, "secret", v.RootToken)
+		w = keyedWorld(t, vault.Objects(store), store, seed, identity)
+	default:
 		s3 := &servers.S3{Endpoint: parts[1], AccessKey: parts[2], SecretKey: parts[3]}
 		v := &servers.Vault{Address: parts[4], RootToken: parts[5]}
 		w = keyedWorld(t, s3.Open(t, bucket), v.Open(t, "secret", v.RootToken), seed, identity)
 	}
-	w.target.Layout.Prefix = prefix
+	w.target.Layout = bundle.Layout{Prefix: prefix, VaultPrefix: prefix}
 	return w
 }
 
@@ -108,6 +114,10 @@ func TestKill(t *testing.T) {
 	t.Run("servers", func(t *testing.T) {
 		_, _, spec := startServers(t)
 		killEverywhere(t, spec)
+	})
+	t.Run("vault alone", func(t *testing.T) {
+		v := servers.StartVault(t)
+		killEverywhere(t, "vault "+v.Address+" "+v.RootToken)
 	})
 }
 

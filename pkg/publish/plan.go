@@ -296,8 +296,14 @@ func join(ctx context.Context, errs []error) error {
 			all = append(all, err)
 		}
 	}
-	if len(all) == 1 {
+	switch {
+	case len(all) == 1:
 		return all[0]
+	case len(all) > shownErrors:
+		all = append(all[:shownErrors:shownErrors], fmt.Errorf("and %d more like these", len(all)-shownErrors))
 	}
 	return errors.Join(all...)
 }
+
+// shownErrors is how many errors of units are told one by one.
+const shownErrors = 3

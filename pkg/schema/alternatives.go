@@ -107,13 +107,11 @@ func (w *walker) checkKind(p place, alts []*shape, key string, n *tree.Node) {
 	v := n.Field(key)
 	switch {
 	case v == nil || v.Directive == tree.Delete:
-		if chosen := w.choose(alts, n); chosen != nil {
+		if chosen := onlyFit(alts, n); chosen != nil {
 			w.check(p, chosen, n)
 			return
 		}
-		w.report(at, n, diag.Finding{Code: CodeRequired, Message: at.name() + " is required", Hint: at.name() + " is " + oneOf(all)})
-		w.missing[at.key()] = true
-		w.repaired[p.key()] = replaced
+		w.requireKind(p, alts, key, n)
 		return
 	case v.Sealed:
 		w.sealed = true
@@ -133,12 +131,26 @@ func (w *walker) checkKind(p place, alts []*shape, key string, n *tree.Node) {
 	w.repaired[p.key()] = replaced
 }
 
-// choose gives the alternative that n, which does not name one, can only mean: CUE takes the one that fits, where the
-// discriminator need not be written.
-func (w *walker) choose(alts []*shape, n *tree.Node) *shape {
+// requireKind reports that a map does not say which alternative it is.
+func (w *walker) requireKind(p place, alts []*shape, key string, n *tree.Node) {
+	var all []*tree.Node
+	for _, a := range alts {
+		all = append(all, a.byName[key].shape.enum...)
+	}
+	at := p.below(tree.Key(key), alts[0].byName[key])
+	w.report(at, n, diag.Finding{Code: CodeRequired, Message: at.name() + " is required", Hint: at.name() + " is " + oneOf(all)})
+	w.missing[at.key()] = true
+	w.repaired[p.key()] = replaced
+}
+
+// onlyFit gives the one alternative that n does not contradict, nil if there are none or several. Like CUE it does not
+// count what is missing.
+func onlyFit(alts []*shape, n *tree.Node) *shape {
 	var fit *shape
 	for _, a := range alts {
-		if len(w.try(place{}, a, n).findings) > 0 {
+		w := newWalker()
+		w.check(place{}, a, n)
+		if slices.ContainsFunc(w.findings, func(f diag.Finding) bool { return f.Code != CodeRequired }) {
 			continue
 		}
 		if fit != nil {

@@ -346,6 +346,11 @@ func (b *builder) choose(s *shape, c *conj) {
 	var arms []arm
 	for _, a := range c.choices[0] {
 		s := b.shape(c.with(a.conj))
+		if a.isDefault && s.def == nil && s.kinds == kindsOf(tree.Map) && len(a.conj.structs) == 1 {
+			written := *s
+			written.def = b.literal(a.conj.structs[0].lit, 0)
+			s = &written
+		}
 		if s.kinds != 0 || s.opaque { // else it contradicts the rest
 			arms = append(arms, arm{s, a.isDefault})
 		}

@@ -59,6 +59,10 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 	if len(found) > 0 {
 		return nil, nil, found
 	}
+	if found := t.checkWeight(f); len(found) > 0 {
+		return nil, nil, found
+	}
+	t.file = f
 	b := newBuilder(t, f)
 	root := b.root(config.Value)
 	root.doc = docOf(config)
@@ -72,7 +76,7 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 		return nil, nil, b.findings
 	}
 	j := &cueJudge{text: t, imports: b.imports, trusted: trusted}
-	j.build = sync.OnceValue(func() diag.List { return j.compile(f) })
+	j.build = sync.OnceValue(j.compile)
 	if !trusted {
 		if found := j.build(); len(found) > 0 {
 			return nil, nil, found
@@ -83,9 +87,9 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 
 // compile has CUE compile the source. For built-in modules, whose tests see to it that it succeeds, this waits for the
 // first configuration that is checked: it takes longer than all else that a command does with a schema.
-func (j *cueJudge) compile(f *ast.File) diag.List {
+func (j *cueJudge) compile() diag.List {
 	j.ctx = cuecontext.New()
-	file := j.ctx.BuildFile(f)
+	file := j.ctx.BuildFile(j.text.file)
 	if err := file.Err(); err != nil {
 		return j.text.errorFindings(CodeInvalid, err)
 	}
@@ -106,13 +110,13 @@ func packageDoc(f *ast.File) string {
 		if !ok {
 			continue
 		}
-		for _, g := range p.Comments() {
+		for _, g := range ast.Comments(p) {
 			if g.Doc {
 				return strings.TrimSpace(g.Text())
 			}
 		}
 	}
-	for _, g := range f.Comments() {
+	for _, g := range ast.Comments(f) {
 		if g.Doc {
 			return strings.TrimSpace(g.Text())
 		}

@@ -133,15 +133,5 @@ func (s *shape) chosen(n *tree.Node) *shape {
 			return nil
 		}
 	}
-	var fit *shape
-	for _, a := range fitting {
-		if !accepts(a, n) {
-			continue
-		}
-		if fit != nil {
-			return nil
-		}
-		fit = a
-	}
-	return fit
+	return onlyFit(fitting, n)
 }

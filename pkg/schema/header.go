@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
@@ -128,7 +129,8 @@ func sourceDigest(data []byte) string {
 type text struct {
 	display string // the file in positions
 	data    []byte
-	lines   []int // offset of each line
+	lines   []int     // offset of each line
+	file    *ast.File // once parsed
 }
 
 func newText(display string, data []byte) *text {
@@ -178,6 +180,9 @@ func (t *text) errorFindings(code string, err error) diag.List {
 				break
 			}
 		}
+		if f.Position.Line == 0 {
+			f.Position = t.position(t.declaration(e.Path()))
+		}
 		if path := e.Path(); len(path) > 0 {
 			f.Message = strings.Join(path, ".") + ": " + f.Message
 		}
@@ -186,6 +191,34 @@ func (t *text) errorFindings(code string, err error) diag.List {
 		}
 	}
 	return found
+}
+
+// declaration gives the place of the innermost field along a path that the source writes as such.
+func (t *text) declaration(path []string) (pos token.Pos) {
+	if t.file == nil {
+		return token.NoPos
+	}
+	decls := t.file.Decls
+	for _, name := range path {
+		i := slices.IndexFunc(decls, func(d ast.Decl) bool {
+			f, ok := d.(*ast.Field)
+			if !ok {
+				return false
+			}
+			label, ok := labelName(f.Label)
+			return ok && label == name
+		})
+		if i < 0 {
+			return pos
+		}
+		pos = decls[i].Pos()
+		s, ok := decls[i].(*ast.Field).Value.(*ast.StructLit)
+		if !ok {
+			return pos
+		}
+		decls = s.Elts
+	}
+	return pos
 }
 
 func (t *text) limitFinding(message string) diag.Finding {

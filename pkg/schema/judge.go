@@ -12,7 +12,6 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"github.com/llm-devops/lcm/pkg/diag"
-	"github.com/llm-devops/lcm/pkg/secret"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -167,8 +166,8 @@ func (x *explainer) refused(e errors.Error, all []string) {
 	switch {
 	case strings.HasPrefix(format, "field not allowed"):
 		x.notAllowed(at, p, n)
-	case format == "%s" && len(args) == 1: // error("…") in the schema
-		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: x.unsecret(at.name() + ": " + fmt.Sprint(args[0])), Related: x.related(e)})
+	case format == "%s" && len(args) == 1 && x.mayShow(fmt.Sprint(args[0])): // error("…") in the schema
+		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: at.name() + ": " + fmt.Sprint(args[0]), Related: x.related(e)})
 	case n.Kind == tree.Map && slices.ContainsFunc(all, func(o string) bool { return strings.HasPrefix(o, key+".") || key == "" && o != "" }):
 		// What is wrong is below, and is explained there.
 	default:
@@ -240,7 +239,7 @@ func (x *explainer) constraint(at place, e errors.Error, n *tree.Node) {
 	wanted := x.unify().LookupPath(cuePath(at.path))
 	before := len(x.walker.findings)
 	if wanted.Err() == nil {
-		if s := x.judge.shapeOf(wanted); s != nil && !s.free() {
+		if s := x.judge.shapeOf(wanted); s != nil && !s.free() && !s.mentions(x.secrets()) {
 			at := at
 			at.member = &member{shape: s, pos: at.member.pos}
 			if related := x.related(e); len(related) > 0 {
@@ -252,11 +251,7 @@ func (x *explainer) constraint(at place, e errors.Error, n *tree.Node) {
 	if len(x.walker.findings) > before {
 		return
 	}
-	f := diag.Finding{Code: CodeConstraint, Message: must(at, n, "satisfy another rule of the schema"), Related: x.related(e)}
-	if rule := x.ruleText(e); rule != "" {
-		f.Message = must(at, n, "satisfy "+rule)
-	}
-	x.walker.report(at, n, f)
+	x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: must(at, n, "satisfy "+x.ruleText(e)), Related: x.related(e)})
 }
 
 // conditional reports fields that are required as things are.
@@ -292,11 +287,11 @@ func (x *explainer) undecided(err error) {
 			continue
 		}
 		at := x.place(p)
-		f := diag.Finding{Code: CodeConstraint, Message: at.name() + " does not satisfy the schema", Related: x.related(e)}
-		if rule := x.ruleText(e); rule != "" {
-			f.Message += ": " + rule
+		if key := discriminator(at.member.shape.alts); key != "" && n.Kind == tree.Map && n.Field(key) == nil {
+			x.walker.requireKind(at, at.member.shape.alts, key, n)
+			continue
 		}
-		x.walker.report(at, n, f)
+		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: at.name() + " must satisfy " + x.ruleText(e), Related: x.related(e)})
 	}
 }
 
@@ -316,30 +311,53 @@ func (x *explainer) related(e errors.Error) []diag.Related {
 	return list
 }
 
-// ruleText gives the line of the schema that an error names.
+// ruleText gives the expression of the schema that an error names. CUE's own words are not used: they quote values.
 func (x *explainer) ruleText(e errors.Error) string {
+	text := ""
 	for _, r := range x.related(e) {
-		if line := r.Position.Line; line >= 1 && line <= len(x.judge.text.lines) {
-			start := x.judge.text.lines[line-1]
-			end := len(x.judge.text.data)
-			if line < len(x.judge.text.lines) {
-				end = x.judge.text.lines[line] - 1
+		ast.Walk(x.judge.text.file, func(n ast.Node) bool {
+			expr, ok := n.(ast.Expr)
+			if ok && text == "" && x.judge.text.position(n.Pos()) == r.Position {
+				text = x.judge.builder().source(expr)
 			}
-			return strings.TrimSpace(string(x.judge.text.data[start:end]))
-		}
+			return text == ""
+		}, nil)
 	}
-	return ""
+	if text == "" || len(text) > maxRuleText {
+		return "another rule of the schema"
+	}
+	return text
 }
 
-// unsecret takes the values of secrets out of a message that the schema computed.
-func (x *explainer) unsecret(message string) string {
+// maxRuleText bounds what of a schema stands in a message.
+const maxRuleText = 120
+
+// secrets gives the values of all secrets that lie open.
+func (x *explainer) secrets() []string {
+	var list []string
 	x.root.Walk(func(p tree.Path, n *tree.Node) bool {
-		if n.Kind.IsScalar() && n.Reveal() != "" && (n.Secret || x.place(p.Clone()).secret) {
-			message = strings.ReplaceAll(message, n.Reveal(), secret.Mask)
+		if n.Kind.IsScalar() && !n.Sealed && n.Reveal() != "" && (n.Secret || x.place(p.Clone()).secret) {
+			list = append(list, n.Reveal())
 		}
 		return true
 	})
-	return message
+	return list
+}
+
+// mayShow reports whether a message that the schema made holds nothing that it took from a secret: it stands in the
+// schema as it is, or there are no secrets.
+func (x *explainer) mayShow(message string) bool {
+	return strings.Contains(string(x.judge.text.data), message) || len(x.secrets()) == 0
+}
+
+// mentions reports whether what CUE computed from a configuration has any of the values in it.
+func (s *shape) mentions(secrets []string) bool {
+	has := func(text string) bool {
+		return slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(text, secret) })
+	}
+	return slices.ContainsFunc(s.enum, func(n *tree.Node) bool { return has(n.Reveal()) }) ||
+		slices.ContainsFunc(s.rules, func(r rule) bool { return has(r.text) }) ||
+		slices.ContainsFunc(s.alts, func(a *shape) bool { return a.mentions(secrets) })
 }
 
 func cuePath(p tree.Path) cue.Path {
@@ -356,13 +374,20 @@ func cuePath(p tree.Path) cue.Path {
 
 // shapeOf describes what CUE has computed, nil if that is not simple.
 func (j *cueJudge) shapeOf(v cue.Value) *shape {
-	e, ok := v.Syntax(cue.All()).(ast.Expr)
+	e, ok := v.Eval().Syntax().(ast.Expr)
 	if !ok {
 		return nil
 	}
-	b := newBuilder(j.text, &ast.File{})
-	b.imports, b.computed = j.imports, true
+	b := j.builder()
+	b.computed = true
 	c := b.conj(token.NoPos)
 	b.flatten(c, e, "")
 	return b.shape(c)
+}
+
+// builder gives a builder for expressions that are not declarations of the schema.
+func (j *cueJudge) builder() *builder {
+	b := newBuilder(j.text, &ast.File{})
+	b.imports = j.imports
+	return b
 }

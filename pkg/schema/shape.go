@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -59,10 +60,16 @@ type condition struct {
 	pos  diag.Position // of the field's declaration under it
 }
 
-var presenceTest = regexp.MustCompile(`[\w.]+ != _\|_ && `)
+var (
+	presenceTest = regexp.MustCompile(`[\w.]+ != _\|_ && `)
+	bareField    = regexp.MustCompile(`^[\w.]+$`)
+)
 
 // conditionText says a condition in words. That what is compared has to be there goes without saying.
 func conditionText(source string) string {
+	if bare, negated := strings.CutPrefix(source, "!"); bareField.MatchString(bare) {
+		return bare + " is " + strconv.FormatBool(!negated)
+	}
 	return strings.NewReplacer(" != _|_", " is set", " == _|_", " is not set", " == ", " is ", " != ", " is not ", " && ", " and ", " || ", " or ").
 		Replace(presenceTest.ReplaceAllString(source, ""))
 }

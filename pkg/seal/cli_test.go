@@ -313,8 +313,8 @@ func TestSopsFindsTheSameTampering(t *testing.T) {
 			_, ours = seal.Open(t.Context(), parsed, c.keyring)
 		}
 		if theirs != nil && ours == nil {
-			if m, err := seal.Inspect(parsed); m == nil && err == nil {
-				continue // the block itself went, and no secret is left encrypted
+			if strings.Contains(theirs.Error(), "panic:") {
+				continue // sops crashes on type:bytes, which it knows but does not write in YAML
 			}
 			t.Errorf("opened here, refused by sops (%v):\n%s", theirs, mutant)
 		}

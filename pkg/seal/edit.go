@@ -209,7 +209,13 @@ func (e *editor) edit(c Change) (yamldoc.Edit, error) {
 	matched := slices.ContainsFunc(prefix, r.matches)
 	value := mapLeaves(c.Value, &r, func(keys []string, below bool, n *tree.Node) *tree.Node {
 		selected := (matched || below != r.invert) != r.invert
-		if failed != nil || !selected || isBlank(n) {
+		switch {
+		case failed != nil:
+			return n
+		case n.Sealed || !selected && isEncrypted(n):
+			failed = e.ciphertext(c.Path)
+			return n
+		case !selected || isBlank(n):
 			return unmasked(n)
 		}
 		tagged := n.Directive != tree.None
@@ -224,6 +230,12 @@ func (e *editor) edit(c Change) (yamldoc.Edit, error) {
 		return sealed
 	})
 	return yamldoc.Edit{Path: c.Path, Value: value}, failed
+}
+
+// ciphertext refuses a value that is encrypted already: it would open nowhere but where it comes from.
+func (e *editor) ciphertext(p tree.Path) error {
+	return diag.List{finding(codeUncovered, diag.Position{File: e.doc.File()}, p.String(),
+		"the new value is encrypted already, and an encrypted value opens only where it was encrypted", "set the value itself, with --secret "+p.String())}
 }
 
 // unmasked gives a node that is written as it is.

@@ -188,7 +188,7 @@ func TestValuesComeBackExactly(t *testing.T) {
 			t.Errorf("%s comes back as %s", text, got)
 		}
 	}
-	for _, text := range []string{"", " ", "line\nline\n", "\t", "ENC[AES256_GCM,data:x]", sampleENC, "ünïcödé 🔑", strings.Repeat("long ", 20000), "a: b # c", "'\"", "\r\n"} {
+	for _, text := range []string{"", " ", "line\nline\n", "\n", "\n\nx\n\n", "<<", "\t", "ENC[AES256_GCM,data:x]", sampleENC, "ünïcödé 🔑", strings.Repeat("long ", 20000), "a: b # c", "'\"", "\r\n"} {
 		doc := mustEdit(t, parse(t, "a: 1\n"), o, Change{Path: path(t, "token"), Value: tree.NewString(text), Secret: true})
 		if got := reveal(t, mustOpen(t, doc, k), "token"); got != text {
 			t.Errorf("%.20q comes back as %.20q", text, got)

@@ -27,21 +27,14 @@ func (e *editor) unlock() error {
 	if err != nil {
 		return err
 	}
-	replaced := map[*tree.Node]bool{}
-	for _, c := range e.changes {
-		e.doc.Root().Get(c.Path).Walk(func(_ tree.Path, n *tree.Node) bool {
-			replaced[n] = true
-			return true
-		})
-	}
-	root, err := open(e.doc, e.m, key, func(n *tree.Node) bool { return replaced[n] })
+	root, err := open(e.doc, e.m, key, true)
 	if err != nil {
 		return err
 	}
 	e.key = key
 	e.had = map[hadKey]string{}
 	for _, l := range selected(content(e.doc), &e.before) {
-		if v := root.Get(l.path); v.Secret && !isBlank(v) {
+		if v := root.Get(l.path); isEncrypted(l.node) {
 			e.had[hadKey{additionalData(l.keys), v.Kind, v.Reveal()}] = l.node.Reveal()
 		}
 	}
@@ -87,7 +80,10 @@ func (e *editor) finish(edited *yamldoc.Doc) (*yamldoc.Doc, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done, e.prove(done)
+	if err := e.prove(done); err != nil {
+		return nil, err
+	}
+	return done, nil
 }
 
 // ciphertexts gives the encrypted values of a document in order, each with the key that it is bound to.
@@ -167,7 +163,7 @@ func (e *editor) prove(done *yamldoc.Doc) error {
 	if m == nil {
 		return fmt.Errorf("check the edited %s: the sops block is missing", done.File())
 	}
-	root, err := open(done, m, e.key, nil)
+	root, err := open(done, m, e.key, false)
 	if err != nil {
 		return fmt.Errorf("check the edited %s: %w", done.File(), err)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"filippo.io/age"
+	"filippo.io/age/plugin"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 )
@@ -123,10 +124,10 @@ func (k *Keyring) DefaultIdentityFile() string {
 // dataKey opens a file's data key with the first identity that can.
 func (k *Keyring) dataKey(ctx context.Context, m *Metadata) (*dataKey, error) {
 	if k == nil {
-		k = NewKeyring(KeyringOptions{Getenv: func(string) string { return "" }, Home: os.DevNull, ConfigDir: os.DevNull})
+		return nil, (&NoIdentityError{File: m.file, Recipients: slices.Clone(m.Recipients)}).hinted("the keyring")
 	}
 	k.load()
-	s := &search{k: k, ctx: ctx, file: m.file}
+	s := &search{k: k, ctx: ctx}
 	for _, e := range m.entries {
 		s.targets = append(s.targets, target{e.recipient, func(id age.Identity) ([]byte, error) { return decryptArmored(e.enc, id) }})
 	}
@@ -179,7 +180,6 @@ type target struct {
 type search struct {
 	k        *Keyring
 	ctx      context.Context
-	file     string
 	targets  []target
 	problems []Tried
 	broken   error // a fault of the sealed thing itself
@@ -217,7 +217,9 @@ func (s *search) try(t target, where string, id age.Identity) []byte {
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		return nil
 	}
-	if _, ok := errors.AsType[*promptError](err); !ok {
+	_, isPrompt := errors.AsType[*promptError](err)
+	_, isPlugin := id.(*plugin.Identity)
+	if !isPrompt && !isPlugin {
 		s.broken = err
 	}
 	s.problem(where, err.Error())
@@ -265,7 +267,7 @@ func (s *search) commands() []byte {
 				continue
 			}
 			for _, id := range ids {
-				if _, isPlugin := id.key.(*pluginKey); isPlugin && !s.wantsPlugin(id) {
+				if _, isPlugin := id.key.(*pluginKey); isPlugin && !s.wantsPlugin() {
 					continue
 				}
 				if plain := s.unlockAndTry(t, id); plain != nil {
@@ -297,7 +299,7 @@ func (s *search) locked() []byte {
 
 func (s *search) plugins() []byte {
 	for _, id := range s.k.found {
-		if _, ok := id.key.(*pluginKey); !ok || !s.wantsPlugin(id) {
+		if _, ok := id.key.(*pluginKey); !ok || !s.wantsPlugin() {
 			continue
 		}
 		for _, t := range s.targets {
@@ -310,7 +312,7 @@ func (s *search) plugins() []byte {
 }
 
 // wantsPlugin reports whether some target may be for a plugin: starting one can mean asking for a touch of a token.
-func (s *search) wantsPlugin(identity) bool {
+func (s *search) wantsPlugin() bool {
 	return slices.ContainsFunc(s.targets, func(t target) bool {
 		return t.recipient == "" || pluginName(t.recipient) != ""
 	})

@@ -205,7 +205,7 @@ func sshIdentity(key any) (age.Identity, error) {
 // identityFile adds the identities in a file.
 func (k *Keyring) identityFile(where, path string) {
 	if data, ok := k.read(where, path); ok {
-		k.add(where, string(data), false)
+		k.add(path, string(data), false)
 	}
 }
 

@@ -64,7 +64,7 @@ func Open(ctx context.Context, doc *yamldoc.Doc, k *Keyring) (*tree.Node, error)
 	if err != nil {
 		return nil, err
 	}
-	return open(doc, m, key, nil)
+	return open(doc, m, key, false)
 }
 
 // openPlain gives the root of a document without a sops block, in which nothing may be encrypted.
@@ -96,17 +96,17 @@ type opener struct {
 	key    *dataKey
 	root   *tree.Node
 	mac    hash.Hash
-	skip   func(*tree.Node) bool // plain values in secret fields that are no fault
+	plain  bool // a plain value in a secret field is no fault here
 	faults diag.List
 }
 
-// open decrypts a document with its data key and checks its MAC. Where skip says so, a plain value in a secret field is
-// taken as it is and left out of the MAC: it came after the file was sealed and is about to be replaced.
-func open(doc *yamldoc.Doc, m *Metadata, key *dataKey, skip func(*tree.Node) bool) (*tree.Node, error) {
+// open decrypts a document with its data key and checks its MAC. With plain, a plain value in a secret field is taken as it
+// is and left out of the MAC: it came after the file was sealed, and the edit at hand may be about to encrypt it.
+func open(doc *yamldoc.Doc, m *Metadata, key *dataKey, plain bool) (*tree.Node, error) {
 	if err := aliasFaults(doc, &m.rule); err != nil {
 		return nil, err
 	}
-	o := &opener{m: m, key: key, root: content(doc), mac: sha512.New(), skip: skip}
+	o := &opener{m: m, key: key, root: content(doc), mac: sha512.New(), plain: plain}
 	o.mac.Write(macInit[:])
 	root := mapLeaves(o.root, &m.rule, o.leaf)
 	if len(o.faults) > 0 {
@@ -146,8 +146,8 @@ func (o *opener) leaf(keys []string, selected bool, n *tree.Node) *tree.Node {
 	case isBlank(n):
 		return asSecret(n)
 	case n.Kind != tree.String || !looksEncrypted(n.Reveal()):
-		if o.skip != nil && o.skip(n) {
-			return n
+		if o.plain {
+			return asSecret(n)
 		}
 		return o.fault(codePlaintext, n, "the file encrypts this field, and its value is in plain text",
 			"if it was ever committed, change it at its source first; then set it again with --secret")

@@ -325,7 +325,7 @@ func FuzzInspect(f *testing.F) {
 		}
 		if err == nil && m != nil {
 			key, _ := newDataKey()
-			_, _ = open(doc, m, key, nil)
+			_, _ = open(doc, m, key, false)
 		}
 	})
 }
@@ -355,5 +355,64 @@ func TestAliases(t *testing.T) {
 		if got := codes(aliasFaults(doc, &rule)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// withKey gives the data key of a document, to write what somebody with the key could.
+func withKey(t *testing.T, doc *yamldoc.Doc, k *Keyring) *dataKey {
+	t.Helper()
+	m, err := Inspect(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := k.dataKey(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestCiphertextWhereNoneBelongs(t *testing.T) {
+	r, k := pair(t)
+	doc := sealedTo(t, r)
+	key := withKey(t, doc, k)
+	moved := parse(t, "note: "+key.seal([]byte("x"), typeStr, "note:")+"\n"+string(doc.Source()))
+	if _, err := Open(t.Context(), moved, k); codes(err) != "seal-uncovered note" {
+		t.Errorf("open: %v", err)
+	}
+	for name, c := range map[string]Change{
+		"in plain":      {Path: path(t, "note"), Value: scalar(sampleENC)},
+		"still sealed":  {Path: path(t, "token"), Value: mustSealed(t, doc).Field("token"), Secret: true},
+		"below a value": {Path: path(t, "m"), Value: tree.NewMap(tree.Field{Key: "k", Value: scalar(sampleENC)})},
+	} {
+		if _, err := Edit(t.Context(), doc, []Change{c}, Options{Keyring: k, Now: now}); !strings.HasPrefix(codes(err), "seal-uncovered ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func mustSealed(t *testing.T, doc *yamldoc.Doc) *tree.Node {
+	t.Helper()
+	root, err := Sealed(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func TestEncryptedCommentInList(t *testing.T) {
+	r, k := pair(t)
+	doc := mustEdit(t, parse(t, "a: 1\n"), Options{Recipients: []string{r}, Now: now},
+		Change{Path: path(t, "hosts"), Secret: true, Value: tree.NewList(tree.NewString("h1"))})
+	comment := withKey(t, doc, k).seal([]byte(" why"), typeComment, "hosts:")
+	doc, err := doc.Apply(yamldoc.Edit{Path: path(t, "hosts[1]"), Value: tree.NewString(comment)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), doc, k); codes(err) != "seal-unsupported hosts[1]" {
+		t.Errorf("open: %v", err)
+	}
+	if n := mustSealed(t, doc).Get(path(t, "hosts[1]")); !n.Sealed {
+		t.Error("it is not marked as sealed")
 	}
 }

@@ -19,8 +19,11 @@ import (
 // source. A document without secrets, or one that already is as wanted, comes back as it is. Errors are as of [Open].
 func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyring, newDataKey bool, now time.Time) (*yamldoc.Doc, error) {
 	m, err := Inspect(doc)
-	if m == nil || err != nil {
-		return doc, err
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return doc, nil
 	}
 	if err := rekeyFaults(doc, m, newDataKey); err != nil {
 		return nil, err
@@ -40,7 +43,7 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 	if err != nil {
 		return nil, err
 	}
-	root, err := open(doc, m, key, nil)
+	root, err := open(doc, m, key, false)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +64,10 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 	if err != nil {
 		return nil, err
 	}
-	return done, proveRekey(done, root, wanted, key)
+	if err := proveRekey(done, root, wanted, key); err != nil {
+		return nil, err
+	}
+	return done, nil
 }
 
 // rekeyFaults refuses the files that would lose something.
@@ -163,7 +169,7 @@ func proveRekey(done *yamldoc.Doc, want *tree.Node, recipients []string, key *da
 	if m == nil || !sameSet(m.Recipients, recipients) {
 		return fmt.Errorf("check the rekeyed %s: %w", done.File(), errors.New("its recipients are not those that were set"))
 	}
-	got, err := open(done, m, key, nil)
+	got, err := open(done, m, key, false)
 	if err != nil {
 		return fmt.Errorf("check the rekeyed %s: %w", done.File(), err)
 	}

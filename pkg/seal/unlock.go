@@ -43,6 +43,7 @@ type lockedSSH struct {
 
 	mu     sync.Mutex
 	opened age.Identity
+	failed error // asking once is enough
 }
 
 func (l *lockedSSH) unlock(ctx context.Context) (age.Identity, error) { return unlockedBy{l, ctx}, nil }
@@ -74,9 +75,18 @@ func (u unlockedBy) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 func (l *lockedSSH) open(ctx context.Context) (age.Identity, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.opened != nil {
-		return l.opened, nil
+	if l.opened != nil || l.failed != nil {
+		return l.opened, l.failed
 	}
+	id, err := l.decrypt(ctx)
+	if err != nil && ctx.Err() == nil {
+		l.failed = err
+	}
+	l.opened = id
+	return id, err
+}
+
+func (l *lockedSSH) decrypt(ctx context.Context) (age.Identity, error) {
 	pass, err := l.k.ask(ctx, "passphrase of "+l.where)
 	if err != nil {
 		return nil, err
@@ -94,7 +104,6 @@ func (l *lockedSSH) open(ctx context.Context) (age.Identity, error) {
 	if err != nil {
 		return nil, &promptError{err.Error()}
 	}
-	l.opened = id
 	return id, nil
 }
 
@@ -106,7 +115,7 @@ type lockedFile struct {
 
 	mu     sync.Mutex
 	opened age.Identity
-	failed error // asking once is enough
+	failed error
 }
 
 func (l *lockedFile) unlock(ctx context.Context) (age.Identity, error) {

@@ -277,6 +277,30 @@ func (r *run) layer(ctx context.Context, a address.Address, tenant *workspace.Te
 	return r.mac(ctx, f)
 }
 
+// Layer checks the layer file of an address for itself, if there is one: reserved keys, secrets in plain text, recipients.
+func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
+	f, err := s.Layer(ctx, a.File())
+	if broken, ok := errors.AsType[diag.List](err); ok {
+		return broken, nil
+	}
+	if err != nil || f == nil {
+		return nil, err
+	}
+	module, err := s.ModuleOf(ctx, a.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := s.Tenant(ctx, a.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	list, err := checkLayer(a, f, module, tenant)
+	if broken, ok := errors.AsType[diag.List](err); ok {
+		return broken, nil
+	}
+	return list, err
+}
+
 // mac opens a file's secrets where an identity does, which checks its MAC.
 func (r *run) mac(ctx context.Context, f *workspace.File) error {
 	meta, err := seal.Inspect(f.Doc)

@@ -85,6 +85,7 @@ func (r repository) generate(ctx context.Context, lcm string) error {
 		{"git", "config", "--global", "user.name", "Benchmark"},
 		{"git", "config", "--global", "user.email", "benchmark@llm.example.com"},
 		{"git", "config", "--global", "init.defaultBranch", "main"},
+		{"git", "config", "--global", "gc.auto", "0"}, // not while something is timed
 		{lcm, "init", r.dir(), "--generate-keys"},
 	} {
 		at.argv = argv

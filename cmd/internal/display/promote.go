@@ -3,6 +3,7 @@ package display
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
@@ -138,7 +139,29 @@ func skipValues(p *promote.Plan, k promote.Skip) string {
 		}
 		return ""
 	}
+	if k.To != nil && k.From != nil && !k.To.Kind.IsScalar() && k.To.Kind == k.From.Kind {
+		return "differs in " + differingKeys(k.To, k.From)
+	}
 	return fmt.Sprintf("%s, and %s in %s", shortValue(k.To), shortValue(k.From), p.From.Environment)
+}
+
+// differingKeys names the first keys in which two collections differ.
+func differingKeys(a, b *tree.Node) string {
+	const most = 4
+	var names []string
+	for _, c := range diff.Trees(a, b) {
+		name := showText(c.Path.String())
+		if name == "" {
+			name = "its order"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 type promotion struct {

@@ -31,6 +31,41 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestObjectsContract(t *testing.T) {
+	v := servers.StartVault(t)
+	mounts := 0
+	publishtest.TestStore(t, func(t *testing.T) func() publish.Store {
+		mounts++
+		mount := fmt.Sprintf("objects%d", mounts)
+		v.Mount(t, mount, "2")
+		return func() publish.Store { return vault.Objects(v.Open(t, mount, v.RootToken)) }
+	})
+}
+
+// A deleted object is absent, and can be written again.
+func TestDeletedObject(t *testing.T) {
+	v := servers.StartVault(t)
+	s := vault.Objects(v.Open(t, "secret", v.RootToken))
+	for _, text := range []string{"one", "two"} {
+		tag, err := s.Replace(t.Context(), "p/current.json", []byte(text), "")
+		if err != nil || tag == "" {
+			t.Fatalf("write %s: %q, %v", text, tag, err)
+		}
+		got, same, err := s.Get(t.Context(), "p/current.json")
+		if string(got) != text || same != tag || err != nil {
+			t.Errorf("got %q, %q, %v", got, same, err)
+		}
+		v.Do(t, http.MethodDelete, "secret/data/p/current.json", nil)
+		if _, _, err := s.Get(t.Context(), "p/current.json"); !errors.Is(err, publish.ErrNotExist) {
+			t.Errorf("after delete: %v", err)
+		}
+	}
+	v.Do(t, http.MethodPost, "secret/data/p/other.json", map[string]any{"data": map[string]any{"password": "s3cr3t"}})
+	if data, _, err := s.Get(t.Context(), "p/other.json"); err == nil || errors.Is(err, publish.ErrNotExist) {
+		t.Errorf("another's secret was read as an object: %q, %v", data, err)
+	}
+}
+
 // Deleted and destroyed versions are gone for readers, and still count for the check-and-set.
 func TestDeleted(t *testing.T) {
 	v := servers.StartVault(t)

@@ -42,6 +42,9 @@ func (o *ObjectStore) Get(ctx context.Context, key string) (data []byte, tag str
 	}
 	for i := 0; ; i++ {
 		text, ok := fields[field(i)].(string)
+		if !ok && i == 0 {
+			return nil, "", fmt.Errorf("read %s: it was not written by lcm", o.store.at("data", key))
+		}
 		if !ok {
 			break
 		}
@@ -68,7 +71,8 @@ func (o *ObjectStore) Replace(ctx context.Context, key string, data []byte, expe
 	if expected != "" {
 		var err error
 		if version, err = strconv.Atoi(expected); err != nil || version < 1 {
-			return "", errors.Join(fmt.Errorf("replace %s: %q is no version", key, expected), err)
+			// A tag that no object ever had.
+			return "", fmt.Errorf("replace %s: %w", o.store.at("data", key), publish.ErrConflict)
 		}
 	}
 	written, err := o.write(ctx, key, data, version)
@@ -85,7 +89,25 @@ func (o *ObjectStore) write(ctx context.Context, key string, data []byte, cas in
 		fields[field(i)] = secret.New(base64.StdEncoding.EncodeToString(data[:n]))
 		data = data[n:]
 	}
-	return o.store.Write(ctx, key, fields, cas)
+	version, err := o.store.Write(ctx, key, fields, cas)
+	if cas > 0 || !errors.Is(err, publish.ErrConflict) {
+		return version, err
+	}
+	// A deleted object is absent, but its versions still count.
+	latest, gone := o.deleted(ctx, key)
+	if !gone {
+		return 0, err
+	}
+	return o.store.Write(ctx, key, fields, latest)
+}
+
+// deleted reports whether the latest version of an object is deleted, and its number.
+func (o *ObjectStore) deleted(ctx context.Context, key string) (version int, gone bool) {
+	if _, err := o.store.Read(ctx, key, 0); !errors.Is(err, publish.ErrNotExist) {
+		return 0, false
+	}
+	version, err := o.store.Current(ctx, key)
+	return version, err == nil && version > 0
 }
 
 func field(i int) string { return fmt.Sprintf("part%04d", i) }
