@@ -45,7 +45,7 @@ linked: ## check that lcm links the listed modules only, and no cloud SDK
 fuzz: ## run every fuzz target for FUZZTIME
 	testdata/fuzz.sh $(FUZZTIME)
 
-generate: ## rewrite what is generated: the command reference, the list of linked modules, the examples' .sops.yaml
+generate: ## rewrite what is generated: the command reference, the list of linked modules
 	go run ./cmd/internal/docgen -o docs/commands
 	testdata/linked/check.sh -update
 
