@@ -6,16 +6,23 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/llm-devops/lcm/cmd/internal/command"
 	"github.com/llm-devops/lcm/cmd/internal/term"
 )
 
+const gcPercent = 400
+
 // version is set by the linker: make build, or the release.
 var version string
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// Most runs are over in milliseconds and hold little: collecting early costs more time than it saves memory.
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := command.Main(ctx, command.Process{
 		Args:    os.Args[1:],

@@ -228,6 +228,9 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	if err != nil {
 		return err
 	}
+	if len(after) == 0 {
+		return nil // then nothing has to be told from what was wrong before
+	}
 	before, err := findings(ctx, p.Before, check, edited)
 	if err != nil {
 		return err

@@ -250,7 +250,7 @@ func (b *builder) member(name string, entries []entry) *member {
 		if conditional {
 			m.guards = append(m.guards, condition{conditionText(e.guard), b.text.position(e.field.Pos())})
 			guard = ""
-		} else if e.guard == "" {
+		} else if _, isPattern := patternLabel(e.field.Label); e.guard == "" && !isPattern {
 			switch {
 			case isRequired:
 				m.presence = max(m.presence, required)

@@ -72,6 +72,7 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 	if root.shape.kinds != kindsOf(tree.Map) {
 		b.findings = append(b.findings, t.finding(CodeHeader, config.Pos(), rootName+" is not a struct", ""))
 	}
+	b.checkMerges(root)
 	if len(b.findings) > 0 {
 		return nil, nil, b.findings
 	}

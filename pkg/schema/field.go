@@ -157,13 +157,15 @@ type Entry struct {
 // items []. Of a schema that contains itself, every field comes once.
 func (m *Module) Fields() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		v := &visitor{yield: yield, open: map[*shape]bool{}}
+		v := &visitor{open: map[*shape]bool{}, yield: func(key string, members []*member, above marks) bool {
+			return yield(Entry{Key: key, Field: describe(members, above)})
+		}}
 		v.visit("", []*member{m.root}, marks{})
 	}
 }
 
 type visitor struct {
-	yield func(Entry) bool
+	yield func(key string, members []*member, above marks) bool
 	open  map[*shape]bool // on the way from the root to here
 	done  bool
 }
@@ -208,7 +210,7 @@ func (v *visitor) visit(key string, members []*member, above marks) {
 		}
 	}
 	for _, k := range order {
-		if v.done || !v.yield(Entry{Key: k, Field: describe(children[k], above)}) {
+		if v.done || !v.yield(k, children[k], above) {
 			v.done = true
 			return
 		}

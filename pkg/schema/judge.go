@@ -51,7 +51,7 @@ func (j *cueJudge) decide(root *tree.Node, top *member) diag.List {
 			return nil
 		}
 	}
-	x := &explainer{judge: j, root: root, top: top, walker: w}
+	x := &explainer{judge: j, root: root, top: top, walker: w, said: map[string]bool{}}
 	x.run()
 	if len(w.findings) == 0 && err != nil && !e.partial {
 		x.undecided(err)
@@ -107,6 +107,7 @@ type explainer struct {
 	root   *tree.Node
 	top    *member
 	walker *walker
+	said   map[string]bool // paths at which the schema's own message was reported
 }
 
 // maxRounds bounds how often CUE is asked again: each round finds at least one fault more.
@@ -158,16 +159,21 @@ func (x *explainer) refused(e errors.Error, all []string) {
 	p, _ := treePath(e.Path(), x.root)
 	key := p.String()
 	n := x.root.Get(p)
-	if n == nil || x.reported(p) {
+	if x.said[key] || x.reported(p) {
 		return
 	}
-	format, args := e.Msg()
+	if message := x.schemaMessage(e); message != "" {
+		x.say(p, e, message)
+		return
+	}
+	if n == nil {
+		return
+	}
+	format, _ := e.Msg()
 	at := x.place(p)
 	switch {
 	case strings.HasPrefix(format, "field not allowed"):
 		x.notAllowed(at, p, n)
-	case format == "%s" && len(args) == 1 && x.mayShow(fmt.Sprint(args[0])): // error("…") in the schema
-		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: at.name() + ": " + fmt.Sprint(args[0]), Related: x.related(e)})
 	case n.Kind == tree.Map && slices.ContainsFunc(all, func(o string) bool { return strings.HasPrefix(o, key+".") || key == "" && o != "" }):
 		// What is wrong is below, and is explained there.
 	default:
@@ -313,20 +319,64 @@ func (x *explainer) related(e errors.Error) []diag.Related {
 
 // ruleText gives the expression of the schema that an error names. CUE's own words are not used: they quote values.
 func (x *explainer) ruleText(e errors.Error) string {
-	text := ""
-	for _, r := range x.related(e) {
-		ast.Walk(x.judge.text.file, func(n ast.Node) bool {
-			expr, ok := n.(ast.Expr)
-			if ok && text == "" && x.judge.text.position(n.Pos()) == r.Position {
-				text = x.judge.builder().source(expr)
-			}
-			return text == ""
-		}, nil)
+	rule := x.rule(e)
+	if rule == nil {
+		return "another rule of the schema"
 	}
-	if text == "" || len(text) > maxRuleText {
+	text := x.judge.builder().source(rule)
+	if len(text) > maxRuleText {
 		return "another rule of the schema"
 	}
 	return text
+}
+
+// rule gives the widest expression that begins where an error points to.
+func (x *explainer) rule(e errors.Error) (rule ast.Expr) {
+	for _, r := range x.related(e) {
+		ast.Walk(x.judge.text.file, func(n ast.Node) bool {
+			expr, ok := n.(ast.Expr)
+			if ok && rule == nil && x.judge.text.position(n.Pos()) == r.Position {
+				rule = expr
+			}
+			return rule == nil
+		}, nil)
+	}
+	return rule
+}
+
+// schemaMessage gives what the schema itself says with error("…"), "" for other errors. A message into which the schema
+// puts values is shown as the schema writes it where there are secrets.
+func (x *explainer) schemaMessage(e errors.Error) string {
+	call, ok := x.rule(e).(*ast.CallExpr)
+	if !ok || len(call.Args) != 1 {
+		return ""
+	}
+	if id, ok := call.Fun.(*ast.Ident); !ok || id.Name != "error" {
+		return ""
+	}
+	format, args := e.Msg()
+	if message := fmt.Sprintf(format, args...); x.mayShow(message) {
+		return message
+	}
+	return strings.Trim(x.judge.builder().source(call.Args[0]), `"`)
+}
+
+// say reports the schema's own message, at the nearest value where the field that has it is not in the configuration:
+// if a > b {_check: error("…")}.
+func (x *explainer) say(p tree.Path, e errors.Error, message string) {
+	x.said[p.String()] = true
+	near := p
+	for len(near) > 0 && x.root.Get(near) == nil {
+		near = near[:len(near)-1]
+	}
+	at := x.place(near)
+	if len(near) > 0 {
+		message = at.name() + ": " + message
+	}
+	x.walker.report(at, x.root.Get(near), diag.Finding{Code: CodeConstraint, Message: message, Related: x.related(e)})
+	if len(near) < len(p) {
+		delete(x.walker.repaired, near.String()) // the value itself is not at fault
+	}
 }
 
 // maxRuleText bounds what of a schema stands in a message.

@@ -54,6 +54,8 @@ func TestBadSchemas(t *testing.T) {
 		{"a secret's argument", "#Config: {a: string @secret(typ=x)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"typ=x\" | write @secret(type=api-key, rotate=90d)"},
 		{"a rotation", "#Config: {a: string @secret(rotate=soon)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"rotate=soon\" | write @secret(type=api-key, rotate=90d)"},
 		{"a merge", "#Config: {a: [...string] @merge(join)}", "schemas/mine.cue:3:26 mark: @merge does not say how | write @merge(append), @merge(prepend), @merge(replace), @merge(merge) or @merge(key=name)"},
+		{"a merge key", "#Config: {a: [...{nam: string}] @merge(key=name)}", "schemas/mine.cue:3:11 mark: @merge(key=name) is not on a list of maps with name"},
+		{"a merge key of a map", "#Config: {a: {name: string} @merge(key=name)}", "schemas/mine.cue:3:11 mark: @merge(key=name) is not on a list of maps with name"},
 		{"a promotion", "#Config: {a: string @promote(sometimes)}", "schemas/mine.cue:3:21 mark: @promote says something else than never | write @promote(never)"},
 		{"a mark in an unused definition", "#Config: {}\n#X: {a: string @promot(never)}", "schemas/mine.cue:4:16 mark: there is no mark @promot | did you mean @promote?"},
 		{"a regular expression", "#Config: {a: =~\"(\"}", "schemas/mine.cue:3:14 invalid: error parsing regexp: missing closing ): `(`"},

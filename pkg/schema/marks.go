@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/literal"
+	"cuelang.org/go/cue/token"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -127,6 +129,28 @@ func parseMerge(args []arg) (marks, error) {
 		return m, diag.WithHint(errors.New("@merge does not say how"), "write @merge(append), @merge(prepend), @merge(replace), @merge(merge) or @merge(key=name)")
 	}
 	return m, nil
+}
+
+// checkMerges checks that lists merged by a key have items with that field.
+func (b *builder) checkMerges(root *member) {
+	v := &visitor{open: map[*shape]bool{}, yield: func(_ string, members []*member, _ marks) bool {
+		for _, m := range members {
+			if key := m.marks.merge.Key; key != "" && !m.shape.hasItemsWith(key) {
+				f := b.text.finding(CodeMark, token.NoPos, fmt.Sprintf("@merge(key=%s) is not on a list of maps with %s", key, key), "")
+				f.Position = m.pos
+				b.findings = append(b.findings, f)
+			}
+		}
+		return true
+	}}
+	v.visit("", []*member{root}, marks{})
+}
+
+// hasItemsWith reports whether a value can be a list whose items have a field.
+func (s *shape) hasItemsWith(key string) bool {
+	return slices.ContainsFunc(s.step(tree.Index(0), nil), func(item *member) bool {
+		return len(item.shape.step(tree.Key(key), nil)) > 0
+	})
 }
 
 // arg is one argument of an attribute; key is empty for a bare word.

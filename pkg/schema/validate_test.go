@@ -129,6 +129,10 @@ promoted: {y: {z: 1}}`, nil},
 		{"constraint: unique", "unique: [1, 1]", []string{"4:9 constraint: unique is a list, must not hold an item twice"}},
 		{"constraint: the schema's words", "temperature: 1.7\nhot: 1", []string{"5:6 constraint: hot: hot is for the cold"}},
 
+		{"constraint: of several fields", "low: 50\nhigh: 60\nport: x", []string{
+			"1:1 constraint: 50 to 60 is out of the question", `6:7 type: port is "x", must be an integer`,
+		}},
+
 		{"alternatives: nearest", "union: {to: 1, also: 2}", []string{
 			"4:13 type: union.to is 1, must be a string | put it in quotes to make it text; nearest of several forms: a map with to",
 		}},
@@ -169,8 +173,8 @@ func TestValidateEmpty(t *testing.T) {
 func TestFindingPlaces(t *testing.T) {
 	for _, tt := range []struct{ config, key, related string }{
 		{"temperature: 3.5", "temperature", "schema:service:20:2: declared here"},
-		{"providers: {a: {kind: azure}}", "providers.a.region", "schema:service:111:2: declared here"},
-		{"routes: [{name: a}, {name: a, weight: x}]", "routes[1].weight", "schema:service:117:2: declared here"},
+		{"providers: {a: {kind: azure}}", "providers.a.region", "schema:service:112:2: declared here"},
+		{"routes: [{name: a}, {name: a, weight: x}]", "routes[1].weight", "schema:service:118:2: declared here"},
 		{"tls: {enabled: true, cert: c, key: k}", "tls.strict", "schema:service:74:15: declared here"},
 		{"low: 5\nhigh: 3", "high", "schema:service:42:21: declared here"},
 	} {
@@ -291,6 +295,9 @@ import "strings"
 			// A plain field that has the same value shows it: its own text is in the file.
 			if f.Key == "differs" {
 				f.Message = strings.Replace(f.Message, ` is "sk-`+value, "", 1)
+			}
+			if f.Key == "said" && f.Message != `said: the key is \(key)` {
+				t.Errorf("%s: %s", src, f)
 			}
 			if text := fmt.Sprintf("%+v", f); strings.Contains(text, "hunter2h") || strings.Contains(text, "987654") || strings.Contains(text, "than 7") {
 				t.Errorf("%s: %s", src, text)
