@@ -28,11 +28,33 @@ git init -q .
 git add .
 git commit -q -S -m 'the configuration of our LLM platform'
 
-step() {
-	printf '\n\033[1m# %s\033[0m\n' "$1"
+# show prints a step's title, and its command as one would type it.
+show() {
+	printf '\n\033[1m# %s\033[0m\n$' "$1"
 	shift
-	printf '$ %s\n' "$*"
+	for word; do
+		case $word in
+		*[!A-Za-z0-9_./=~@:,-]*) printf " '%s'" "$word" ;;
+		*) printf ' %s' "$word" ;;
+		esac
+	done
+	printf '\n'
+}
+step() {
+	show "$@"
+	shift
 	"$@"
+}
+# refused is a step that must fail.
+refused() {
+	show "$@"
+	shift
+	if "$@"; then
+		echo 'this should have been refused' >&2
+		exit 1
+	else
+		printf 'exit code %d\n' $?
+	fi
 }
 # shortened shows the beginning of a long result.
 shortened() {
@@ -43,10 +65,9 @@ shortened() {
 	printf '  … %s lines in all\n' "$(wc -l <"$scratch/out" | tr -d ' ')"
 }
 shorten() {
-	printf '\n\033[1m# %s\033[0m\n' "$1"
-	lines=$2
+	title=$1 lines=$2
 	shift 2
-	printf '$ %s\n' "$*"
+	show "$title" "$@"
 	shortened "$lines" "$@"
 }
 
@@ -68,6 +89,6 @@ shorten 'What differs between the two now?' 14 lcm diff acme/staging/router acme
 shorten 'Publish: what would change?' 12 lcm publish acme --to local --dry-run
 shorten 'All or nothing, signed.' 12 lcm publish --to local
 step 'Once more: there is nothing to do.' lcm publish acme/production --to local
-step 'A mistake is told with its place and what to do, and nothing is written.' \
-	sh -c 'lcm set acme/production/inference parameters.temprature=3 "chains=[{name: default, models: [gpt-41]}]" || echo "exit code $?"'
+refused 'A mistake is told with its place and what to do, and nothing is written.' \
+	lcm set acme/production/inference parameters.temprature=3 'chains=[{name: default, models: [gpt-41]}]'
 step 'Every change is a signed commit.' git log --oneline --format='%h %G? %an: %s'

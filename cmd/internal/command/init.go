@@ -328,6 +328,9 @@ func (o *initOptions) commit(ctx context.Context, e *env, w *workspace.Workspace
 		report.Files = append(report.Files, file)
 	}
 	slices.Sort(report.Files)
+	if !slices.Contains(report.Files, workspace.TenantFile(address.Global)) {
+		report.Recipients = nil // the platform's tenant has its own already
+	}
 	if plan.Empty() || o.dryRun {
 		return nil
 	}
