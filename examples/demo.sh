@@ -56,13 +56,14 @@ refused() {
 		printf 'exit code %d\n' $?
 	fi
 }
-# shortened shows the beginning of a long result.
+# shortened shows the beginning and the last line of a long result.
 shortened() {
 	lines=$1
 	shift
 	"$@" >"$scratch/out"
 	head -n "$lines" "$scratch/out"
 	printf '  … %s lines in all\n' "$(wc -l <"$scratch/out" | tr -d ' ')"
+	tail -n 1 "$scratch/out"
 }
 shorten() {
 	title=$1 lines=$2
