@@ -119,8 +119,8 @@ func (c *commitRun) run(ctx context.Context) (err error) {
 	}
 	c.step("moved")
 	if err := os.Rename(c.txn.path("index"), filepath.Join(c.repo.gitDir, "index")); err != nil {
-		c.txn.abandon() // the next writer's recovery brings the index up to date
-		return nil
+		c.txn.abandon()
+		return nil //nolint:nilerr // the commit is made; the next writer's recovery brings the index up to date
 	}
 	c.step("indexed")
 	c.txn.pruneDirs()

@@ -42,13 +42,6 @@ func (v Revision) object() (plumbing.Hash, error) {
 	return plumbing.NewHash(v.Hash), nil
 }
 
-func revisionOf(h plumbing.Hash) Revision {
-	if h.IsZero() {
-		return Revision{}
-	}
-	return Revision{Hash: h.String()}
-}
-
 // maxSymrefs is how many symbolic refs are followed, as in git.
 const maxSymrefs = 5
 

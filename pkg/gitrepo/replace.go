@@ -245,8 +245,10 @@ func (t *txn) restore(f journalFile) (kept bool, err error) {
 	case f.Before == "":
 		return t.uncreate(staged, target, f)
 	case f.After == "":
-		if _, err := os.Lstat(staged); err != nil {
+		if _, err := os.Lstat(staged); errors.Is(err, fs.ErrNotExist) {
 			return false, nil // not taken away yet, or already back
+		} else if err != nil {
+			return false, err
 		}
 		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil { //nolint:gosec // as git does
 			return false, err

@@ -73,7 +73,7 @@ func TestVerifyOpenPGP(t *testing.T) {
 	if err != nil {
 		t.Skip("gpg is not installed")
 	}
-	home, err := os.MkdirTemp("", "gnupg") // a short path: the agent's socket is in it
+	home, err := os.MkdirTemp("", "gnupg") //nolint:usetesting // a short path: the agent's socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package scaffold writes the text of the files that make a Git repository a config repository: lcm.yaml, .sops.yaml,
-// .gitattributes, tenant files. Everything is a function of its arguments; nothing here touches a disk.
+// .gitattributes, tenant files. What gives text touches no disk; [GenerateSSHKey] alone makes files, a new key pair.
 package scaffold
 
 import (

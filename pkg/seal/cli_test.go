@@ -236,8 +236,10 @@ n: !override 5
 	gone := tree.NewNull().Clone()
 	gone.Directive = tree.Delete
 	changes := []seal.Change{
-		{Path: tree.Keys("a", "token"), Value: tree.NewString("x,]}"), Secret: true}, {Path: tree.Keys("db"), Value: value, Secret: true},
-		{Path: tree.Keys("pin"), Value: tagged, Secret: true}, {Path: tree.Keys("z", "pin"), Value: gone, Secret: true},
+		{Path: tree.Keys("a", "token"), Value: tree.NewString("x,]}"), Secret: true},
+		{Path: tree.Keys("db"), Value: value, Secret: true},
+		{Path: tree.Keys("pin"), Value: tagged, Secret: true},
+		{Path: tree.Keys("z", "pin"), Value: gone, Secret: true},
 	}
 	o := seal.Options{Recipients: []string{c.recipient}, Keyring: c.keyring, Now: time.Now()}
 	doc, err := seal.Edit(t.Context(), doc, changes, o)
@@ -278,8 +280,10 @@ func TestSopsFindsTheSameTampering(t *testing.T) {
 	c := newCLI(t)
 	doc := c.parse("f.yaml", []byte("a: 1\n"))
 	doc, err := seal.Edit(t.Context(), doc, []seal.Change{
-		{Path: tree.Keys("token"), Value: tree.NewString("one"), Secret: true}, {Path: tree.Keys("x", "token"), Value: tree.NewString("42"), Secret: true},
-		{Path: tree.Keys("y", "token"), Value: tree.NewString("1.50"), Secret: true}, {Path: tree.Keys("z", "token"), Value: tree.NewString("true"), Secret: true},
+		{Path: tree.Keys("token"), Value: tree.NewString("one"), Secret: true},
+		{Path: tree.Keys("x", "token"), Value: tree.NewString("42"), Secret: true},
+		{Path: tree.Keys("y", "token"), Value: tree.NewString("1.50"), Secret: true},
+		{Path: tree.Keys("z", "token"), Value: tree.NewString("true"), Secret: true},
 	}, seal.Options{Recipients: []string{c.recipient}, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)

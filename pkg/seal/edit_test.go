@@ -44,8 +44,10 @@ func TestFirstSecret(t *testing.T) {
 	i := slices.Index(lines, "            -----END AGE ENCRYPTED FILE-----")
 	tail := lines[i+1:]
 	tail[3] = tail[3][:min(len(tail[3]), 31)]
-	want = []string{"          recipient: " + r, "    encrypted_regex: ^(api_key|password|token)$", `    lastmodified: "2025-11-21T10:30:00Z"`,
-		"    mac: ENC[AES256_GCM,data:", "    mac_only_encrypted: true", "    version: 3.13.3", ""}
+	want = []string{
+		"          recipient: " + r, "    encrypted_regex: ^(api_key|password|token)$", `    lastmodified: "2025-11-21T10:30:00Z"`,
+		"    mac: ENC[AES256_GCM,data:", "    mac_only_encrypted: true", "    version: 3.13.3", "",
+	}
 	want[3] = tail[3]
 	if !slices.Equal(tail, want) || !strings.HasPrefix(tail[3], "    mac: ENC[AES256_GCM,data:") {
 		t.Errorf("the block ends with %q", tail)

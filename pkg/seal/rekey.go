@@ -52,7 +52,7 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 		if now.IsZero() {
 			now = time.Now()
 		}
-		if key, edits, err = reseal(doc, m, key, root, now); err != nil {
+		if key, edits, err = reseal(doc, m, key, now); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +93,7 @@ func sameSet(a, b []string) bool {
 }
 
 // reseal encrypts every secret, and the mac, with a new data key. The mac itself stays: the values do.
-func reseal(doc *yamldoc.Doc, m *Metadata, old *dataKey, root *tree.Node, now time.Time) (*dataKey, []yamldoc.Edit, error) {
+func reseal(doc *yamldoc.Doc, m *Metadata, old *dataKey, now time.Time) (*dataKey, []yamldoc.Edit, error) {
 	key, err := newDataKey()
 	if err != nil {
 		return nil, nil, err

@@ -147,6 +147,10 @@ func ParsePath(s string) (Path, error) {
 		}
 		p = append(p, step)
 	}
+	// Quoting makes a byte up to four, and adds two quotes to a part: what is read must be short enough when it is written, too.
+	if len(s) > maxPathBytes/8 && len(p.String()) > maxPathBytes {
+		return nil, fmt.Errorf("key is longer than %d bytes when it is quoted", maxPathBytes)
+	}
 	return p, nil
 }
 

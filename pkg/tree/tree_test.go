@@ -14,12 +14,43 @@ func TestResolve(t *testing.T) {
 		text string
 		kind Kind
 	}{
-		{"", Null}, {"~", Null}, {"null", Null}, {"Null", Null}, {"nULL", String},
-		{"true", Bool}, {"True", Bool}, {"FALSE", Bool}, {"no", String}, {"yes", String}, {"on", String}, {"off", String},
-		{"0", Int}, {"-12", Int}, {"+3", Int}, {"007", Int}, {"0o17", Int}, {"0x1F", Int}, {"12345678901234567890", Int},
-		{"1_000", String}, {"0b1", String}, {"0o18", String}, {"12:30:45", String}, {"2025-11-21", String},
-		{"0.70", Float}, {"1e-06", Float}, {"1.5e-07", Float}, {".5", Float}, {"1.", Float}, {"-.inf", Float}, {".nan", Float},
-		{".", String}, {"-", String}, {"1e", String}, {"e3", String}, {"gpt-4.1", String}, {"1.2.3", String},
+		{"", Null},
+		{"~", Null},
+		{"null", Null},
+		{"Null", Null},
+		{"nULL", String},
+		{"true", Bool},
+		{"True", Bool},
+		{"FALSE", Bool},
+		{"no", String},
+		{"yes", String},
+		{"on", String},
+		{"off", String},
+		{"0", Int},
+		{"-12", Int},
+		{"+3", Int},
+		{"007", Int},
+		{"0o17", Int},
+		{"0x1F", Int},
+		{"12345678901234567890", Int},
+		{"1_000", String},
+		{"0b1", String},
+		{"0o18", String},
+		{"12:30:45", String},
+		{"2025-11-21", String},
+		{"0.70", Float},
+		{"1e-06", Float},
+		{"1.5e-07", Float},
+		{".5", Float},
+		{"1.", Float},
+		{"-.inf", Float},
+		{".nan", Float},
+		{".", String},
+		{"-", String},
+		{"1e", String},
+		{"e3", String},
+		{"gpt-4.1", String},
+		{"1.2.3", String},
 	} {
 		if kind, _ := Resolve(tt.text); kind != tt.kind {
 			t.Errorf("Resolve(%q) is a %s, want a %s", tt.text, kind, tt.kind)
@@ -175,6 +206,7 @@ func FuzzParsePath(f *testing.F) {
 	for _, s := range []string{"a.b[0].c", `"x.y"[k=v]`, "a[", "..", `"\u00e9"`} {
 		f.Add(s)
 	}
+	f.Add(strings.Repeat("\x0f", 1100)) // short enough as it stands, too long when it is quoted
 	f.Fuzz(func(t *testing.T, s string) {
 		p, err := ParsePath(s)
 		if err != nil {

@@ -25,7 +25,7 @@ func (d *decoder) report(code string, pos diag.Position, message, hint string) {
 // object hands each field of a map to its reader and reports the unknown ones; what names the map for messages.
 func (d *decoder) object(n *tree.Node, what string, readers map[string]func(tree.Field)) {
 	if n.Kind != tree.Map {
-		d.report("settings-type", n.Pos, fmt.Sprintf("%s must be a map, and this is a %s", what, n.Kind), "")
+		d.report("settings-type", n.Pos, fmt.Sprintf("%s must be a map, and this is %s", what, kindOf(n)), "")
 		return
 	}
 	for _, f := range n.Fields() {
@@ -40,10 +40,21 @@ func (d *decoder) object(n *tree.Node, what string, readers map[string]func(tree
 	}
 }
 
+// kindOf names what stands in the place of something else.
+func kindOf(n *tree.Node) string {
+	switch n.Kind {
+	case tree.Null:
+		return "empty"
+	case tree.Int:
+		return "an " + n.Kind.String()
+	}
+	return "a " + n.Kind.String()
+}
+
 func (d *decoder) entries(f tree.Field, each func(tree.Field)) {
 	if f.Value.Kind != tree.Map {
 		if f.Value.Kind != tree.Null {
-			d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a map, and this is a %s", f.Key, f.Value.Kind), "")
+			d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a map, and this is %s", f.Key, kindOf(f.Value)), "")
 		}
 		return
 	}
@@ -54,7 +65,7 @@ func (d *decoder) entries(f tree.Field, each func(tree.Field)) {
 
 func (d *decoder) list(f tree.Field, each func(*tree.Node)) {
 	if f.Value.Kind != tree.List {
-		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a list, and this is a %s", f.Key, f.Value.Kind), "")
+		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a list, and this is %s", f.Key, kindOf(f.Value)), "")
 		return
 	}
 	for _, item := range f.Value.Items() {
@@ -64,7 +75,7 @@ func (d *decoder) list(f tree.Field, each func(*tree.Node)) {
 
 func (d *decoder) text(f tree.Field) string {
 	if f.Value.Kind != tree.String {
-		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a string, and this is a %s", f.Key, f.Value.Kind), "")
+		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be a string, and this is %s", f.Key, kindOf(f.Value)), "")
 		return ""
 	}
 	return f.Value.Text()
@@ -72,7 +83,7 @@ func (d *decoder) text(f tree.Field) string {
 
 func (d *decoder) boolean(f tree.Field) bool {
 	if f.Value.Kind != tree.Bool {
-		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be true or false, and this is a %s", f.Key, f.Value.Kind), "")
+		d.report("settings-type", f.Value.Pos, fmt.Sprintf("%s must be true or false, and this is %s", f.Key, kindOf(f.Value)), "")
 	}
 	return f.Value.Text() == "true"
 }

@@ -200,7 +200,12 @@ func (d *decoder) targetFields(f tree.Field, t *Target) {
 		t.Mount = "secret"
 		t.Auth.Method = "token"
 	default:
-		d.report("settings-target", f.Pos, fmt.Sprintf("target %q needs a type", f.Key), "the types are dir, s3 and vault")
+		message, at := fmt.Sprintf("target %q needs a type", f.Key), f.Pos
+		if n := f.Value.Field("type"); n != nil {
+			message, at = fmt.Sprintf("target %q is of the unknown type %q", f.Key, kind), n.Pos
+		}
+		types := []string{"dir", "s3", "vault"}
+		d.report("settings-target", at, message, diag.DidYouMean(kind, types, "the types are dir, s3 and vault"))
 		return
 	}
 	d.object(f.Value, "a "+kind+" target", fields)
@@ -233,7 +238,7 @@ func (d *decoder) auth(f tree.Field) Auth {
 }
 
 func (d *decoder) checkSettings(root *tree.Node, s *Settings) {
-	if root.Field("environments") != nil && len(s.Environments) == 0 || root.Field("environments") == nil {
+	if len(s.Environments) == 0 {
 		d.report("settings-environments", root.Pos, "no environments", "list them in promotion order, for example: environments: [{name: development}, {name: production}]")
 	}
 	seen := map[string]Environment{}

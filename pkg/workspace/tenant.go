@@ -49,7 +49,7 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 		},
 		"description": func(f tree.Field) { t.Description = d.text(f) },
 		"owners": func(f tree.Field) {
-			d.list(f, func(n *tree.Node) { t.Owners = append(t.Owners, n.Text()) })
+			d.list(f, func(n *tree.Node) { t.Owners = append(t.Owners, d.text(tree.Field{Key: "an owner", Value: n})) })
 		},
 		"recipients": func(f tree.Field) {
 			d.list(f, func(n *tree.Node) {
@@ -60,7 +60,7 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 		},
 		"namespaces": func(f tree.Field) {
 			t.Namespaces = []string{}
-			d.list(f, func(n *tree.Node) { t.Namespaces = append(t.Namespaces, n.Text()) })
+			d.list(f, func(n *tree.Node) { t.Namespaces = append(t.Namespaces, d.text(tree.Field{Key: "a namespace", Value: n})) })
 		},
 	})
 	d.version(doc.Root(), version)
