@@ -57,13 +57,7 @@ func AddNamespace(src []byte, name, module, inherits string) ([]byte, error) {
 	if inherits != "" {
 		fields = append(fields, tree.Field{Key: "inherits", Value: tree.NewString(inherits)})
 	}
-	entry := tree.NewMap(fields...)
-	edit := yamldoc.Edit{Path: tree.Keys("namespaces", name), Value: entry}
-	if all := doc.Root().Field("namespaces"); all == nil || all.Len() == 0 {
-		// An empty {} would go on growing on its one line: start a block instead.
-		edit = yamldoc.Edit{Path: tree.Keys("namespaces"), Value: tree.NewMap(tree.Field{Key: name, Value: entry})}
-	}
-	doc, err = doc.Apply(edit)
+	doc, err = doc.Apply(yamldoc.Edit{Path: tree.Keys("namespaces", name), Value: tree.NewMap(fields...)})
 	if err != nil {
 		return nil, fmt.Errorf("add namespace %q: %w", name, err)
 	}

@@ -61,7 +61,9 @@ targets:
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(line, column int) diag.Position { return diag.Position{File: SettingsFile, Line: line, Column: column} }
+	at := func(line, column int) diag.Position {
+		return diag.Position{File: SettingsFile, Line: line, Column: column}
+	}
 	want := &Settings{
 		Environments: []Environment{{Name: "development", Pos: at(3, 5)}, {Name: "production", Strict: true, Pos: at(4, 12)}},
 		Layers:       []string{"global/base", "{tenant}/base", "{tenant}/{environment}"},
@@ -142,13 +144,13 @@ func TestStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for address_, want := range map[string]string{
+	for text, want := range map[string]string{
 		"acme/prod/a":   "global/base global/prod! acme/base acme/prod!",
 		"acme/base/a":   "global/base acme/base",
 		"global/prod/a": "global/base global/prod!",
 		"acme/dev/b":    "global/base/a global/dev/a acme/base/a acme/dev/a global/base global/dev acme/base acme/dev",
 	} {
-		a, err := address.Parse(address_)
+		a, err := address.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}

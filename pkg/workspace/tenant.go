@@ -60,7 +60,9 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 		},
 		"namespaces": func(f tree.Field) {
 			t.Namespaces = []string{}
-			d.list(f, func(n *tree.Node) { t.Namespaces = append(t.Namespaces, d.text(tree.Field{Key: "a namespace", Value: n})) })
+			d.list(f, func(n *tree.Node) {
+				t.Namespaces = append(t.Namespaces, d.text(tree.Field{Key: "a namespace", Value: n}))
+			})
 		},
 	})
 	d.version(doc.Root(), version)

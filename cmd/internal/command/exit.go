@@ -9,6 +9,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/publish"
+	"github.com/llm-devops/lcm/pkg/release"
 	"github.com/llm-devops/lcm/pkg/seal"
 )
 
@@ -50,6 +51,7 @@ func exitCode(err error) int {
 		{isA[usageError], exitUsage},
 		{isA[*change.FindingsError], exitFindings},
 		{isA[diag.List], exitFindings},
+		{isA[*release.RefusedError], exitFindings},
 		{isA[*seal.NoIdentityError], exitDenied},
 		{is(publish.ErrPermission), exitDenied},
 		{is(fs.ErrPermission), exitDenied},
