@@ -46,6 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	testdata/fuzz.sh $(FUZZTIME)
 
 generate: ## rewrite what is generated: the command reference, the list of linked modules
+	go generate ./pkg/schema
 	go run ./cmd/internal/docgen -o docs/commands
 	testdata/linked/check.sh -update
 

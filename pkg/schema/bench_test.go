@@ -145,7 +145,20 @@ func TestValidateMemory(t *testing.T) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	for _, src := range builtins(b) {
+	all := builtins(b)
+	b.Run("load", func(b *testing.B) { // the headers of all modules, and the description of one
+		b.ReportAllocs()
+		for b.Loop() {
+			set, err := Load(all)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := set.Module("inference-engine"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, src := range all {
 		if src.File != "inference_engine.cue" {
 			continue
 		}
@@ -185,6 +198,23 @@ func BenchmarkValidate(b *testing.B) {
 			}
 		})
 	}
+	b.Run("engine-parallel", func(b *testing.B) {
+		root := config(b, inference)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				m.Validate(root)
+			}
+		})
+	})
+	b.Run("engine-cue", func(b *testing.B) { // what a valid configuration costs that only CUE can decide about
+		root, j := config(b, inference), m.judge.(*cueJudge)
+		j.build()
+		b.ReportAllocs()
+		for b.Loop() {
+			j.ask(root, m.root)
+		}
+	})
 	s := service(b)
 	root := config(b, valid)
 	b.Run("service-valid", func(b *testing.B) {

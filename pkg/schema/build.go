@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,16 +13,8 @@ import (
 
 func newBuilder(t *text, f *ast.File) *builder {
 	b := &builder{
-		text: t, imports: map[string]string{}, fieldOf: map[ast.Node]*ast.Field{}, dynamic: map[ast.Node]bool{},
-		bound: map[ast.Node]bool{}, marksOf: map[*ast.Attribute]marks{}, regexps: map[string]*regexp.Regexp{}, shapes: map[string]*shape{},
-	}
-	for spec := range f.ImportSpecs() {
-		path := strings.Trim(spec.Path.Value, `"`)
-		name := baseName(path)
-		if spec.Name != nil {
-			name = spec.Name.Name
-		}
-		b.imports[name] = baseName(path)
+		text: t, imports: importNames(f), fieldOf: map[ast.Node]*ast.Field{}, dynamic: map[ast.Node]bool{},
+		bound: map[ast.Node]bool{}, marksOf: map[*ast.Attribute]marks{}, patternOf: map[string]*pattern{}, shapes: map[string]*shape{},
 	}
 	depth := 0
 	ast.Walk(f, func(n ast.Node) bool {
@@ -51,6 +42,20 @@ func newBuilder(t *text, f *ast.File) *builder {
 	return b
 }
 
+// importNames gives the last part of the path of each package by its local name.
+func importNames(f *ast.File) map[string]string {
+	names := map[string]string{}
+	for spec := range f.ImportSpecs() {
+		path := strings.Trim(spec.Path.Value, `"`)
+		name := baseName(path)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		names[name] = baseName(path)
+	}
+	return names
+}
+
 // root builds the shape of #Config.
 func (b *builder) root(e ast.Expr) *member {
 	c := b.conj(e.Pos())
@@ -60,11 +65,11 @@ func (b *builder) root(e ast.Expr) *member {
 
 // shape builds the shape of what is unified in c, or gives the one that was built for the same expressions.
 func (b *builder) shape(c *conj) *shape {
-	id := fmt.Sprintf("%s%d%t%t", c.id.String(), c.kinds, c.opaque, c.computed)
+	id := fmt.Sprintf("%s%d%t%t%t", c.id.String(), c.kinds, c.opaque, c.unsure, c.computed)
 	if s := b.shapes[id]; s != nil {
 		return s
 	}
-	s := &shape{kinds: c.kinds, rules: c.rules, pos: c.pos, opaque: c.opaque}
+	s := &shape{kinds: c.kinds, rules: c.rules, pos: c.pos, opaque: c.opaque, unsure: c.unsure || c.isJoined(), checks: c.checks}
 	b.shapes[id] = s
 	if len(b.shapes) > maxShapes {
 		if len(b.shapes) == maxShapes+1 {
@@ -72,7 +77,7 @@ func (b *builder) shape(c *conj) *shape {
 			f.Position = c.pos
 			b.findings = append(b.findings, f)
 		}
-		s.opaque, s.open = true, true
+		s.opaque, s.unsure, s.open = true, true, true
 		return s
 	}
 	if len(c.choices) > 0 {
@@ -80,6 +85,7 @@ func (b *builder) shape(c *conj) *shape {
 		return s
 	}
 	if len(c.consts) > 0 {
+		s.unsure = s.unsure || len(c.consts) > 1
 		s.enum = c.consts[:1]
 		for _, other := range c.consts[1:] {
 			s.opaque = s.opaque || !sameScalar(other, c.consts[0])
@@ -98,6 +104,22 @@ func (b *builder) shape(c *conj) *shape {
 		b.items(s, c)
 	}
 	return s
+}
+
+// isJoined reports whether several structs, or lists, are unified, each of which may be closed.
+func (c *conj) isJoined() bool {
+	structs, lists := 0, 0
+	for _, p := range c.structs {
+		if p.guard == "" {
+			structs++
+		}
+	}
+	for _, p := range c.lists {
+		if p.guard == "" {
+			lists++
+		}
+	}
+	return structs > 1 || lists > 1
 }
 
 // isOpenList reports whether a list may be empty, so that CUE has it without being written.
@@ -132,9 +154,10 @@ func (b *builder) fields(s *shape, c *conj) {
 				case isList:
 					patterns = append(patterns, entry{d, p.guard})
 				case !ok: // a computed name
-					s.opaque, s.open = true, true
+					s.opaque, s.unsure, s.open = true, true, true
 				case strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_"):
 					if lit, quoted := d.Label.(*ast.BasicLit); !quoted || lit.Kind != token.STRING {
+						s.unsure = true
 						continue // definitions and hidden fields are no part of a configuration
 					}
 					fallthrough
@@ -159,6 +182,9 @@ func (b *builder) fields(s *shape, c *conj) {
 		m := b.member(name, entries)
 		s.fields = append(s.fields, m)
 		s.byName[name] = m
+	}
+	for _, p := range s.patterns {
+		p.entries = nil
 	}
 }
 
@@ -196,9 +222,9 @@ func (b *builder) patterns(entries []entry) []*member {
 			}
 		}
 	}
-	list := make([]*member, len(groups))
-	for i, g := range groups {
-		list[i] = b.pattern(g)
+	var list []*member
+	for _, g := range groups {
+		list = append(list, b.pattern(g))
 	}
 	return list
 }
@@ -281,7 +307,7 @@ func (b *builder) items(s *shape, c *conj) {
 				fixed = max(fixed, i+1)
 			}
 			if _, ok := e.(*ast.Comprehension); ok {
-				s.opaque = true
+				s.opaque, s.unsure = true, true
 				s.rest = &member{shape: b.shape(b.conj(token.NoPos)), pos: s.pos}
 				return
 			}
@@ -355,6 +381,8 @@ func (b *builder) choose(s *shape, c *conj) {
 			arms = append(arms, arm{s, a.isDefault})
 		}
 	}
+	// What CUE makes of a map that fits a default too is not foreseen here.
+	s.unsure = s.unsure || slices.ContainsFunc(arms, func(a arm) bool { return a.isDefault && a.shape.kinds.has(tree.Map) })
 	isMarked := slices.ContainsFunc(arms, func(a arm) bool { return a.isDefault })
 	var def *tree.Node
 	for _, a := range arms {
@@ -372,12 +400,12 @@ func (b *builder) choose(s *shape, c *conj) {
 	s.def, s.marked = def, def != nil
 	switch {
 	case len(kept) == 0:
-		s.opaque = true
+		s.opaque, s.unsure = true, true
 		return
 	case len(kept) == 1:
-		pos, opaque := s.pos, s.opaque
+		pos, opaque, unsure := s.pos, s.opaque, s.unsure
 		*s = *kept[0].shape
-		s.pos, s.opaque, s.def, s.marked = pos, s.opaque || opaque, def, def != nil
+		s.pos, s.opaque, s.unsure, s.def, s.marked = pos, s.opaque || opaque, s.unsure || unsure, def, def != nil
 		return
 	}
 	s.kinds = 0
@@ -390,6 +418,7 @@ func (b *builder) choose(s *shape, c *conj) {
 			s.alts = append(s.alts, a.shape)
 		}
 		s.opaque = s.opaque || a.shape.opaque
+		s.unsure = s.unsure || a.shape.unsure
 		isEnum = isEnum && a.shape.enum != nil && len(a.shape.rules) == 0 && !a.shape.opaque
 	}
 	if isEnum {
@@ -406,7 +435,7 @@ func (c *conj) with(arm *conj) *conj {
 		kinds: c.kinds & arm.kinds, structs: slices.Concat(c.structs, arm.structs), lists: slices.Concat(c.lists, arm.lists),
 		consts: slices.Concat(c.consts, arm.consts), rules: slices.Concat(c.rules, arm.rules),
 		choices: slices.Concat(c.choices[1:], arm.choices), marks: c.marks.join(arm.marks), doc: c.doc, pos: arm.pos,
-		opaque: c.opaque || arm.opaque, computed: c.computed || arm.computed,
+		opaque: c.opaque || arm.opaque, unsure: c.unsure || arm.unsure, checks: slices.Concat(c.checks, arm.checks), computed: c.computed || arm.computed,
 	}
 	out.id.WriteString(c.id.String())
 	out.id.WriteByte('|')

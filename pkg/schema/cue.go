@@ -32,20 +32,24 @@ type cueJudge struct {
 	build   func() diag.List
 }
 
-// compileCUE parses and compiles a source.
-func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
+func newJudge(t *text, trusted bool) *cueJudge {
+	j := &cueJudge{text: t, trusted: trusted}
+	j.build = sync.OnceValue(j.compile)
+	return j
+}
+
+// parse parses a source, resolves its references, checks its limits and gives the declaration of #Config.
+func (t *text) parse() (config *ast.Field, found diag.List) {
 	f, err := parser.ParseFile(t.display, t.data, parser.ParseComments)
 	if err != nil {
-		return nil, nil, t.syntaxFindings(err)
+		return nil, t.syntaxFindings(err)
 	}
 	if found := t.checkSyntax(f); len(found) > 0 {
-		return nil, nil, found
+		return nil, found
 	}
-	var found diag.List
 	astutil.Resolve(f, func(pos token.Pos, message string, _ ...any) {
 		found = append(found, t.finding(CodeInvalid, pos, message, ""))
 	})
-	var config *ast.Field
 	for _, d := range f.Decls {
 		if field, ok := d.(*ast.Field); ok {
 			if name, _ := labelName(field.Label); name == rootName {
@@ -57,17 +61,26 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 		found = append(found, t.finding(CodeHeader, token.NoPos, "no "+rootName, "define the root of the configuration: "+rootName+": {…}"))
 	}
 	if len(found) > 0 {
-		return nil, nil, found
+		return nil, found
 	}
 	if found := t.checkWeight(f); len(found) > 0 {
-		return nil, nil, found
+		return nil, found
 	}
 	t.file = f
-	b := newBuilder(t, f)
+	return config, nil
+}
+
+// compileCUE parses, describes and compiles a source.
+func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
+	config, found := t.parse()
+	if len(found) > 0 {
+		return nil, nil, found
+	}
+	b := newBuilder(t, t.file)
 	root := b.root(config.Value)
 	root.doc = docOf(config)
 	if root.doc == "" {
-		root.doc = packageDoc(f)
+		root.doc = packageDoc(t.file)
 	}
 	if root.shape.kinds != kindsOf(tree.Map) {
 		b.findings = append(b.findings, t.finding(CodeHeader, config.Pos(), rootName+" is not a struct", ""))
@@ -76,8 +89,7 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 	if len(b.findings) > 0 {
 		return nil, nil, b.findings
 	}
-	j := &cueJudge{text: t, imports: b.imports, trusted: trusted}
-	j.build = sync.OnceValue(j.compile)
+	j := newJudge(t, trusted)
 	if !trusted {
 		if found := j.build(); len(found) > 0 {
 			return nil, nil, found
@@ -89,6 +101,12 @@ func compileCUE(t *text, trusted bool) (*member, judge, diag.List) {
 // compile has CUE compile the source. For built-in modules, whose tests see to it that it succeeds, this waits for the
 // first configuration that is checked: it takes longer than all else that a command does with a schema.
 func (j *cueJudge) compile() diag.List {
+	if j.text.file == nil {
+		if _, found := j.text.parse(); len(found) > 0 {
+			return found
+		}
+	}
+	j.imports = importNames(j.text.file)
 	j.ctx = cuecontext.New()
 	file := j.ctx.BuildFile(j.text.file)
 	if err := file.Err(); err != nil {

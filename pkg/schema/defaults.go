@@ -12,7 +12,7 @@ import (
 //
 // The defaults inside of what a configuration may or may not have are [Module.Complete]'s: Defaults is Complete of the
 // empty configuration. A default that is computed from other fields is not given by either.
-func (m *Module) Defaults() *tree.Node { return m.defaults }
+func (m *Module) Defaults() *tree.Node { return m.defaults() }
 
 // Complete gives a resolved tree with the defaults added that its own content asks for: inside of optional maps that are
 // there, of maps under keys of the user's choice (providers.<name>.timeout_ms) and of list items. Where alternatives are
@@ -21,7 +21,7 @@ func (m *Module) Defaults() *tree.Node { return m.defaults }
 // CUE has it in any case. root may hold sealed secrets.
 func (m *Module) Complete(root *tree.Node) *tree.Node {
 	if root == nil {
-		return m.defaults
+		return m.defaults()
 	}
 	return complete(m.root.shape, root, 0)
 }

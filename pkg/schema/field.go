@@ -240,7 +240,7 @@ func (s *shape) elements() []*member {
 
 // SecretNames gives the keys of all secret fields, sorted: the names by which the SOPS format chooses what to encrypt. For
 // secrets under keys of the user's choice, and in lists, it is the name of the nearest field around them.
-func (m *Module) SecretNames() []string { return slices.Clone(m.secretNames) }
+func (m *Module) SecretNames() []string { return slices.Clone(m.secretNames()) }
 
 func secretNames(root *member) []string {
 	names := map[string]bool{}

@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -20,16 +19,16 @@ import (
 // leaves everything that is computed to CUE. There are finitely many expressions in a source, and one shape for each set
 // of them that is unified somewhere, so recursive schemas become cycles.
 type builder struct {
-	text     *text
-	imports  map[string]string        // local name → last part of the path
-	fieldOf  map[ast.Node]*ast.Field  // by value, to find a definition's marks and comment
-	dynamic  map[ast.Node]bool        // values of fields inside structs: a configuration can narrow them
-	bound    map[ast.Node]bool        // values of patterns
-	marksOf  map[*ast.Attribute]marks // read once, so that findings come once
-	shapes   map[string]*shape
-	regexps  map[string]*regexp.Regexp
-	findings diag.List
-	computed bool // the syntax is not that of the source
+	text      *text
+	imports   map[string]string        // local name → last part of the path
+	fieldOf   map[ast.Node]*ast.Field  // by value, to find a definition's marks and comment
+	dynamic   map[ast.Node]bool        // values of fields inside structs: a configuration can narrow them
+	bound     map[ast.Node]bool        // values of patterns
+	marksOf   map[*ast.Attribute]marks // read once, so that findings come once
+	shapes    map[string]*shape
+	patternOf map[string]*pattern
+	findings  diag.List
+	computed  bool // the syntax is not that of the source
 }
 
 // conj is the flat list of what is unified for one value.
@@ -44,6 +43,8 @@ type conj struct {
 	doc      string // of the first definition referred to
 	pos      diag.Position
 	opaque   bool
+	unsure   bool // see shape
+	checks   []check
 	computed bool // depends on other fields: no default can be read off
 	id       strings.Builder
 	refs     []ast.Node // references being followed
@@ -70,9 +71,11 @@ func (c *conj) noteID(n ast.Node, guard string) {
 	c.id.WriteByte(';')
 }
 
-// leave says that CUE alone knows what n means.
-func (c *conj) leave(n ast.Node) {
+// leave says that CUE alone knows what n means. What holds under a condition only is for the checks of the struct that
+// has the condition.
+func (c *conj) leave(n ast.Node, guard string) {
 	c.opaque = true
+	c.unsure = c.unsure || guard == ""
 	c.noteID(n, "?")
 }
 
@@ -105,11 +108,11 @@ func (b *builder) flatten(c *conj, e ast.Expr, guard string) {
 			b.flattenChoice(c, x, guard)
 		default:
 			c.computed = true
-			c.leave(x)
+			c.leave(x, guard)
 		}
 	default:
 		if guard != "" {
-			c.leave(e)
+			c.leave(e, guard)
 			return
 		}
 		b.flattenScalar(c, e)
@@ -143,10 +146,10 @@ func (b *builder) flattenScalar(c *conj, e ast.Expr) {
 	case *ast.Interpolation:
 		c.kinds &= kindsOf(tree.String)
 		c.computed = true
-		c.leave(x)
+		c.leave(x, "")
 	default:
 		c.computed = true
-		c.leave(e)
+		c.leave(e, "")
 	}
 }
 
@@ -154,7 +157,7 @@ func (b *builder) constant(c *conj, e ast.Expr) {
 	n := b.literal(e, 0)
 	if n == nil {
 		c.computed = true
-		c.leave(e)
+		c.leave(e, "")
 		return
 	}
 	c.noteID(e, "")
@@ -198,18 +201,18 @@ func (b *builder) flattenIdent(c *conj, x *ast.Ident, guard string) {
 func (b *builder) follow(c *conj, ref ast.Node, target ast.Expr, guard string) {
 	if target == nil || b.bound[target] || len(c.refs) == maxRefs {
 		c.computed = c.computed || guard == ""
-		c.leave(ref)
+		c.leave(ref, guard)
 		return
 	}
 	for _, r := range c.refs {
 		if r == target {
-			c.leave(ref)
+			c.leave(ref, guard)
 			return
 		}
 	}
 	if b.dynamic[target] {
 		c.computed = c.computed || guard == ""
-		c.leave(ref)
+		c.leave(ref, guard)
 	}
 	if f := b.fieldOf[target]; f != nil {
 		c.marks = c.marks.join(b.readMarks(f.Attrs))
@@ -226,7 +229,7 @@ func (b *builder) follow(c *conj, ref ast.Node, target ast.Expr, guard string) {
 func (b *builder) flattenSelector(c *conj, x *ast.SelectorExpr, guard string) {
 	if name := builtinName(x, b.imports); name != "" && isPackage(x) {
 		if guard != "" {
-			c.leave(x)
+			c.leave(x, guard)
 			return
 		}
 		b.validator(c, x, name, nil)
@@ -237,7 +240,7 @@ func (b *builder) flattenSelector(c *conj, x *ast.SelectorExpr, guard string) {
 		return
 	}
 	c.computed = true
-	c.leave(x)
+	c.leave(x, guard)
 }
 
 func isPackage(x *ast.SelectorExpr) bool {
@@ -292,9 +295,21 @@ func (b *builder) flattenStruct(c *conj, x *ast.StructLit, guard string) {
 			hasFields = true
 		case *ast.EmbedDecl:
 			embeds = true
+			if one, ok := exclusive(d.Expr); ok && guard == "" {
+				c.checks = append(c.checks, one)
+				c.opaque, c.computed = true, true
+				c.noteID(d.Expr, "?")
+				continue
+			}
+			c.unsure = true
 			b.flatten(c, d.Expr, guard)
 		case *ast.Comprehension:
 			hasFields = true
+			if guard == "" {
+				checks, ok := checksOf(d, x)
+				c.checks = append(c.checks, checks...)
+				c.unsure = c.unsure || !ok
+			}
 			b.flattenComprehension(c, d, guard)
 		case *ast.Attribute:
 			c.marks = c.marks.join(b.readMarks([]*ast.Attribute{d}))
@@ -307,7 +322,8 @@ func (b *builder) flattenStruct(c *conj, x *ast.StructLit, guard string) {
 
 // flattenComprehension adds what stands below if, under that condition. What a for clause makes is CUE's alone.
 func (b *builder) flattenComprehension(c *conj, x *ast.Comprehension, guard string) {
-	c.leave(x)
+	c.opaque = true
+	c.noteID(x, "?")
 	for _, clause := range x.Clauses {
 		cond, ok := clause.(*ast.IfClause)
 		if !ok {
@@ -341,7 +357,7 @@ func (b *builder) source(n ast.Node) string {
 // flattenChoice adds a disjunction.
 func (b *builder) flattenChoice(c *conj, x *ast.BinaryExpr, guard string) {
 	if guard != "" {
-		c.leave(x)
+		c.leave(x, guard)
 		return
 	}
 	var arms []choice

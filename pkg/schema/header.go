@@ -21,6 +21,7 @@ import (
 type header struct {
 	name, version, title string
 	pos                  diag.Position
+	digest               string // of the whole source
 }
 
 var (
@@ -28,11 +29,15 @@ var (
 	moduleVersion = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`)
 )
 
-// readHeader parses a source up to its imports.
+// readHeader parses a source up to its imports, unless its description is written down.
 func readHeader(src Source) (header, diag.List) {
 	display := src.File
 	if src.Builtin {
 		display = builtinFile(strings.ReplaceAll(strings.TrimSuffix(src.File[strings.LastIndex(src.File, "/")+1:], ".cue"), "_", "-"))
+	}
+	digest := sourceDigest(src.Data)
+	if d := descriptionOf(src, digest); d != nil {
+		return d.header, nil
 	}
 	t := newText(display, src.Data)
 	if found := t.checkLimits(); len(found) > 0 {
@@ -46,7 +51,7 @@ func readHeader(src Source) (header, diag.List) {
 		return header{}, diag.List{t.finding(CodeHeader, token.NoPos, "no package clause",
 			"begin the file with: package "+strings.ReplaceAll(strings.TrimSuffix(baseName(src.File), ".cue"), "-", "_"))}
 	}
-	h := header{}
+	h := header{digest: digest}
 	var found diag.List
 	for _, d := range f.Decls {
 		a, ok := d.(*ast.Attribute)
@@ -120,9 +125,14 @@ func baseName(file string) string { return file[strings.LastIndex(file, "/")+1:]
 // end, so that it does not depend on how a checkout writes text files.
 func sourceDigest(data []byte) string {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	sum := sha256.Sum256(append(bytes.TrimRight(data, "\n"), '\n'))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	if bytes.Contains(data, []byte("\r\n")) {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
+	hash := sha256.New()
+	hash.Write(bytes.TrimRight(data, "\n"))
+	hash.Write([]byte{'\n'})
+	sum := hash.Sum(nil)
+	return "sha256:" + hex.EncodeToString(sum)
 }
 
 // text is a source with what it takes to give positions in it.

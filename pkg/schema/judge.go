@@ -34,6 +34,15 @@ func (j *cueJudge) check(root *tree.Node, top *member) diag.List {
 }
 
 func (j *cueJudge) decide(root *tree.Node, top *member) diag.List {
+	// Only of built-in modules, whose tests compare the two, is the description's word taken for CUE's.
+	if j.trusted && certain(top, root) {
+		return nil
+	}
+	return j.ask(root, top)
+}
+
+// ask lets CUE decide.
+func (j *cueJudge) ask(root *tree.Node, top *member) diag.List {
 	if found := j.build(); len(found) > 0 {
 		return found
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -10,15 +11,14 @@ import (
 // Module is one compiled schema.
 type Module struct {
 	header      header
-	digest      string
 	root        *member
-	defaults    *tree.Node
-	secretNames []string
+	defaults    func() *tree.Node
+	secretNames func() []string
 	judge       judge
 }
 
 // judge is the language a schema is written in, as far as it decides what is valid: the description of the schema that
-// [Module] holds explains and looks up, but refuses nothing by itself. A judge is safe for concurrent use.
+// [Module] holds explains and looks up, but refuses nothing by itself, and accepts for built-in modules alone. A judge is safe for concurrent use.
 type judge interface {
 	// check gives everything that is wrong with a configuration, nothing if it is valid. Sealed secrets count as valid.
 	check(root *tree.Node, shape *member) diag.List
@@ -35,7 +35,7 @@ func (m *Module) Version() string { return m.header.version }
 
 // Digest identifies the module's text: "sha256:" and 64 hexadecimal digits. Line ends, a byte order mark and empty lines
 // at the end do not count.
-func (m *Module) Digest() string { return m.digest }
+func (m *Module) Digest() string { return m.header.digest }
 
 // Doc gives the comment on the schema's root, or on its package.
 func (m *Module) Doc() string { return m.root.doc }
@@ -54,23 +54,35 @@ func (m *Module) Validate(root *tree.Node) diag.List {
 
 // compile turns a source into a module. Findings are about the source.
 func compile(src Source, h header) (*Module, diag.List) {
+	m := &Module{header: h}
+	if d := descriptionOf(src, h.digest); d != nil {
+		if root, err := d.root(); err == nil {
+			m.root, m.judge = root, newJudge(newText(builtinFile(h.name), src.Data), true)
+		}
+	}
+	if m.root == nil {
+		if found := m.compile(src); len(found) > 0 {
+			return nil, found
+		}
+	}
+	m.defaults = sync.OnceValue(func() *tree.Node {
+		empty := tree.NewMap()
+		empty.Pos = m.root.pos
+		return complete(m.root.shape, empty, 0)
+	})
+	m.secretNames = sync.OnceValue(func() []string { return secretNames(m.root) })
+	return m, nil
+}
+
+// compile reads the source itself.
+func (m *Module) compile(src Source) (found diag.List) {
 	display := src.File
 	if src.Builtin {
-		display = builtinFile(h.name)
+		display = builtinFile(m.header.name)
 	}
-	m := &Module{header: h, digest: sourceDigest(src.Data)}
 	t := newText(display, src.Data)
-	var found diag.List
-	ok := guard(compileTime, func() { m.root, m.judge, found = compileCUE(t, src.Builtin) })
-	if !ok {
-		return nil, diag.List{t.limitFinding(fmt.Sprintf("the schema cannot be compiled within %s", compileTime))}
+	if ok := guard(compileTime, func() { m.root, m.judge, found = compileCUE(t, src.Builtin) }); !ok {
+		return diag.List{t.limitFinding(fmt.Sprintf("the schema cannot be compiled within %s", compileTime))}
 	}
-	if len(found) > 0 {
-		return nil, found
-	}
-	empty := tree.NewMap()
-	empty.Pos = m.root.pos
-	m.defaults = complete(m.root.shape, empty, 0)
-	m.secretNames = secretNames(m.root)
-	return m, nil
+	return found
 }

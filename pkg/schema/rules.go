@@ -3,7 +3,7 @@ package schema
 import (
 	"fmt"
 	"math/big"
-	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
@@ -22,7 +22,7 @@ func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
 		switch {
 		case n == nil:
 			c.computed = true
-			c.leave(x)
+			c.leave(x, "")
 			return
 		case n.Kind == tree.String:
 			c.kinds &= kindsOf(tree.String)
@@ -30,7 +30,7 @@ func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
 		default:
 			v, ok := n.Number()
 			if !ok {
-				c.leave(x)
+				c.leave(x, "")
 				return
 			}
 			c.kinds &= numberKind
@@ -38,19 +38,19 @@ func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
 		}
 	case token.NEQ:
 		if n == nil || !n.Kind.IsScalar() {
-			c.leave(x)
+			c.leave(x, "")
 			return
 		}
 		r.op, r.value = notEqual, n
 	case token.MAT, token.NMAT:
 		c.kinds &= kindsOf(tree.String)
 		if n == nil || n.Kind != tree.String {
-			c.leave(x)
+			c.leave(x, "")
 			return
 		}
 		re := b.regexp(n.Reveal(), x)
 		if re == nil {
-			c.leave(x)
+			c.leave(x, "")
 			return
 		}
 		r.op, r.re, r.text = matches, re, n.Reveal()
@@ -58,7 +58,7 @@ func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
 			r.op = matchesNot
 		}
 	default:
-		c.leave(x)
+		c.leave(x, "")
 		return
 	}
 	if r.op == onlyCUE {
@@ -68,17 +68,18 @@ func (b *builder) flattenBound(c *conj, x *ast.UnaryExpr) {
 	c.rules = append(c.rules, r)
 }
 
-// regexp compiles a pattern once; nil if it is none. CUE itself would not complain before it is used.
-func (b *builder) regexp(pattern string, at ast.Node) *regexp.Regexp {
-	re, ok := b.regexps[pattern]
+// regexp checks a pattern once; nil if it is none. CUE itself would not complain before it is used.
+func (b *builder) regexp(text string, at ast.Node) *pattern {
+	p, ok := b.patternOf[text]
 	if !ok {
-		var err error
-		if re, err = regexp.Compile(pattern); err != nil {
+		if _, err := syntax.Parse(text, syntax.Perl); err != nil {
 			b.findings = append(b.findings, b.text.finding(CodeInvalid, at.Pos(), err.Error(), ""))
+		} else {
+			p = &pattern{text: text}
 		}
-		b.regexps[pattern] = re
+		b.patternOf[text] = p
 	}
-	return re
+	return p
 }
 
 // flattenCall adds validators and the functions that only combine their arguments.
@@ -94,7 +95,7 @@ func (b *builder) flattenCall(c *conj, x *ast.CallExpr) {
 		return
 	}
 	c.computed = true
-	c.leave(x)
+	c.leave(x, "")
 }
 
 // validator adds a function of one of CUE's packages that demands something. Those not known here may also compute a
@@ -104,7 +105,7 @@ func (b *builder) validator(c *conj, n ast.Expr, name string, args []ast.Expr) {
 	known, ok := validators[name]
 	if !ok {
 		c.computed = true
-		c.leave(n)
+		c.leave(n, "")
 		return
 	}
 	c.kinds &= known.kinds

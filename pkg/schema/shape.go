@@ -36,6 +36,8 @@ type shape struct {
 
 	pos    diag.Position
 	opaque bool // CUE knows more
+	unsure bool // CUE knows more, and checks do not say it
+	checks []check
 }
 
 // member is a field of a map, a pattern for fields, or an item of a list.
@@ -48,7 +50,7 @@ type member struct {
 	presence presence
 	guards   []condition // if not empty, it only exists where one of these holds
 	needed   []condition // where it is required although it is optional elsewhere
-	entries  []entry     // of a pattern: its declarations
+	entries  []entry     // of a pattern: its declarations, while the shape is built
 	marks    marks
 	doc      string
 	pos      diag.Position
@@ -171,10 +173,10 @@ const (
 // rule is one thing demanded of a value.
 type rule struct {
 	op    ruleOp
-	bound *big.Rat       // of comparisons and lengths
-	value *tree.Node     // of notEqual
-	re    *regexp.Regexp // of patterns
-	text  string         // how the schema writes the bound, the pattern or the expression
+	bound *big.Rat   // of comparisons and lengths
+	value *tree.Node // of notEqual
+	re    *pattern   // of patterns
+	text  string     // how the schema writes the bound, the pattern or the expression
 	pos   diag.Position
 }
 
@@ -202,7 +204,7 @@ func (r rule) holds(n *tree.Node) (ok, decided bool) {
 		if n.Kind != tree.String {
 			return true, false
 		}
-		return r.re.MatchString(n.Reveal()) == (r.op == matches), true
+		return r.re.match(n.Reveal()) == (r.op == matches), true
 	case minRunes, maxRunes:
 		if n.Kind != tree.String {
 			return true, false
@@ -262,7 +264,19 @@ func (m *member) fits(key string) bool {
 	if m.key == nil || m.key.free() {
 		return true
 	}
-	return accepts(m.key, tree.NewString(key))
+	n := tree.NewString(key)
+	if m.key.alts != nil {
+		return accepts(m.key, n)
+	}
+	if !m.key.kinds.has(tree.String) || m.key.enum != nil && !m.key.allows(n) {
+		return false
+	}
+	for i := range m.key.rules {
+		if ok, _ := m.key.rules[i].holds(n); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // item gives what a list's item may be, or nil.
