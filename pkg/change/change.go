@@ -136,7 +136,7 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	}
 	var changes []seal.Change
 	for _, e := range edits {
-		for _, c := range sealChanges(e, module) {
+		for _, c := range sealChanges(ownItem(e, doc.Root(), module), module) {
 			if c.Secret && len(o.Recipients) == 0 {
 				return diag.WithHint(fmt.Errorf("tenant %q has no recipients, so %s cannot be encrypted", a.Tenant, c.Path),
 					"add a public key under recipients: in %s", tenant.File)
@@ -148,6 +148,11 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(changes, func(c seal.Change) bool { return c.Secret && c.Value != nil }) {
+		if edited, err = p.rekey(ctx, edited, o); err != nil {
+			return err
+		}
+	}
 	if current != nil && bytes.Equal(edited.Source(), current.Doc.Source()) {
 		return nil
 	}
@@ -157,6 +162,79 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 
 // Kind says what the change is, as the Lcm-Change trailer does.
 func (p *Plan) Kind() string { return p.request.Kind }
+
+// rekey re-encrypts a file in which a secret is set to exactly the tenant's recipients, where it was to others: who may read
+// is what tenant.yaml says, never what the file says. If somebody lost access, the data key changes too.
+func (p *Plan) rekey(ctx context.Context, doc *yamldoc.Doc, o seal.Options) (*yamldoc.Doc, error) {
+	meta, err := seal.Inspect(doc)
+	if err != nil || meta == nil {
+		return doc, err
+	}
+	lost := slices.ContainsFunc(meta.Recipients, func(r string) bool { return !slices.Contains(o.Recipients, r) })
+	gained := slices.ContainsFunc(o.Recipients, func(r string) bool { return !slices.Contains(meta.Recipients, r) })
+	if !lost && !gained {
+		return doc, nil
+	}
+	return seal.Rekey(ctx, doc, o.Recipients, o.Keyring, lost, o.Now)
+}
+
+// ownItem turns an edit of a keyed list's item that the layer does not have itself into one that adds the item with its key,
+// as the item of a lower layer is overridden: routes[name=chat].weight becomes a new item {name: chat, weight: …}.
+func ownItem(e Edit, root *tree.Node, m *schema.Module) Edit {
+	if _, ok := root.Locate(e.Path); ok || m == nil || e.Value == nil {
+		return e
+	}
+	for i, step := range e.Path {
+		key, id, ok := step.AsMatch()
+		if !ok {
+			continue
+		}
+		list := e.Path[:i]
+		if _, found := root.Locate(e.Path[:i+1]); found {
+			continue
+		}
+		f, known := m.Field(list)
+		if !known || f.Merge.Key != key {
+			return e
+		}
+		item := e.Value
+		for _, below := range slices.Backward(e.Path[i+1:]) {
+			k, isKey := below.AsKey()
+			if !isKey {
+				return e
+			}
+			item = tree.NewMap(tree.Field{Key: k, Value: item})
+		}
+		item = withIdentity(item, key, id, len(e.Path) == i+1)
+		if item == nil {
+			return e
+		}
+		if own := root.Get(list); own != nil && own.Kind == tree.List && own.Len() > 0 {
+			e.Path = append(list.Clone(), tree.Index(own.Len()))
+			e.Value = item
+		} else {
+			e.Path = list.Clone()
+			e.Value = tree.NewList(item)
+		}
+		return e
+	}
+	return e
+}
+
+// withIdentity gives a list item with the field by which it is known; whole says that the item itself was given, which may be
+// a tombstone. It gives nil where that is no map.
+func withIdentity(item *tree.Node, key, id string, whole bool) *tree.Node {
+	identity := tree.Field{Key: key, Value: tree.NewString(id)}
+	if whole && item.Directive == tree.Delete {
+		n := tree.NewMap(identity)
+		n.Directive = tree.Delete
+		return n
+	}
+	if item.Kind != tree.Map {
+		return nil
+	}
+	return item.WithFields(append([]tree.Field{identity}, item.Without(key).Fields()...))
+}
 
 // sealChanges gives an edit as changes to a file: one, and one more for every secret that lies inside a map or a list.
 func sealChanges(e Edit, m *schema.Module) []seal.Change {
@@ -244,7 +322,16 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 		known[identity{f.Code, f.Address, f.Key}] = true
 		incomplete[f.Address] = incomplete[f.Address] || f.Code == schema.CodeRequired
 	}
+	// Plain text in a secret field does not stay in a file that is written, unless the change is on the way to mend it.
+	leaks := count(after, "plaintext-secret")
+	if leaks < count(before, "plaintext-secret") {
+		leaks = 0
+	}
 	for _, f := range after {
+		if f.Code == "plaintext-secret" && leaks > 0 {
+			p.Introduced = append(p.Introduced, f)
+			continue
+		}
 		filling := f.Code == schema.CodeRequired && incomplete[f.Address]
 		if f.Severity != diag.Error || filling || known[identity{f.Code, f.Address, f.Key}] {
 			p.Remaining = append(p.Remaining, f)
@@ -254,6 +341,16 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 	}
 	p.Introduced, p.Remaining = p.Introduced.Collapsed(), p.Remaining.Collapsed()
 	return nil
+}
+
+func count(l diag.List, code string) int {
+	n := 0
+	for _, f := range l {
+		if f.Code == code {
+			n++
+		}
+	}
+	return n
 }
 
 // findings gives what is wrong with addresses, and with the layer files themselves of some.

@@ -18,16 +18,16 @@ import (
 
 // CommitInfo is what a commit says about itself. Nothing in it is verified: that is [Repo.Verify]'s task.
 type CommitInfo struct {
-	Revision  Revision // zero for lines that are not committed yet
-	Parents   []Revision
-	Author    string
-	Email     string
-	Time      time.Time // of the author, with the author's offset
-	Committed time.Time
-	Subject   string
-	Body      string
-	Trailers  []Trailer
-	Signed    bool // whether it carries a signature at all
+	Revision  Revision   `json:"revision"` // zero for lines that are not committed yet
+	Parents   []Revision `json:"-"`
+	Author    string     `json:"author"`
+	Email     string     `json:"email"`
+	Time      time.Time  `json:"time"` // of the author, with the author's offset
+	Committed time.Time  `json:"-"`
+	Subject   string     `json:"subject"`
+	Body      string     `json:"-"`
+	Trailers  []Trailer  `json:"-"`
+	Signed    bool       `json:"signed"` // whether it carries a signature at all
 }
 
 // Trailer gives the value of the first trailer of that name, or "". Names are compared without regard to case.

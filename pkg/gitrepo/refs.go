@@ -23,6 +23,9 @@ type Revision struct {
 // String gives the whole hash.
 func (v Revision) String() string { return v.Hash }
 
+// MarshalText implements [encoding.TextMarshaler] with the full hash.
+func (v Revision) MarshalText() ([]byte, error) { return []byte(v.Hash), nil }
+
 // Short gives the first ten digits: enough for people, never for machines.
 func (v Revision) Short() string { return v.Hash[:min(10, len(v.Hash))] }
 

@@ -40,7 +40,11 @@ func SopsOf(ctx context.Context, s *workspace.Snapshot) ([]byte, error) {
 		}
 		secrets = append(secrets, m.SecretNames()...)
 	}
-	return Sops(tenants, secrets)
+	existing, err := s.ReadFile(ctx, SopsFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", SopsFile, err)
+	}
+	return Sops(existing, tenants, secrets)
 }
 
 // GenerateSSHKey makes an Ed25519 key pair at path and path.pub with ssh-keygen, without a passphrase, readable by its owner

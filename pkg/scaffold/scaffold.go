@@ -5,7 +5,6 @@ package scaffold
 import (
 	"bytes"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 
 // The files this package knows the content of, relative to the repository's root.
 const (
-	SopsFile       = ".sops.yaml"
+	SopsFile       = workspace.SopsFile
 	AttributesFile = ".gitattributes"
 	IgnoreFile     = ".gitignore"
 	SignersFile    = "policies/allowed_signers"
@@ -104,8 +103,9 @@ func texts(values []string) *tree.Node {
 }
 
 // Sops gives the .sops.yaml under which the plain sops CLI does what lcm does: each tenant's files to its own recipients,
-// secret fields only. secretNames are the key names that any module calls secret.
-func Sops(tenants []*workspace.Tenant, secretNames []string) ([]byte, error) {
+// secret fields only. secretNames are the key names that any module calls secret. Rules for other paths, and other settings,
+// that the existing file has are kept; it may be nil.
+func Sops(existing []byte, tenants []*workspace.Tenant, secretNames []string) ([]byte, error) {
 	quoted := make([]string, len(secretNames))
 	for i, n := range secretNames {
 		quoted[i] = regexp.QuoteMeta(n)
@@ -118,13 +118,23 @@ func Sops(tenants []*workspace.Tenant, secretNames []string) ([]byte, error) {
 			continue
 		}
 		rules = append(rules, tree.NewMap(
-			tree.Field{Key: "path_regex", Value: tree.NewString("^" + path.Join(address.Root, regexp.QuoteMeta(t.Name)) + `/.*\.yaml$`)},
+			tree.Field{Key: "path_regex", Value: tree.NewString(workspace.SopsRulePath(t.Name))},
 			tree.Field{Key: "encrypted_regex", Value: tree.NewString(selected)},
 			tree.Field{Key: "mac_only_encrypted", Value: tree.NewBool(true)},
 			tree.Field{Key: "age", Value: tree.NewString(strings.Join(t.Keys(), ","))},
 		))
 	}
-	doc, err := yamldoc.New(SopsFile, tree.NewMap(tree.Field{Key: "creation_rules", Value: tree.NewList(rules...)}))
+	before, err := yamldoc.Parse(SopsFile, existing)
+	if err != nil {
+		return nil, err
+	}
+	for _, rule := range before.Root().Field("creation_rules").Items() {
+		if !workspace.IsOwnSopsRule(rule) {
+			rules = append(rules, rule)
+		}
+	}
+	fields := append([]tree.Field{{Key: "creation_rules", Value: tree.NewList(rules...)}}, before.Root().Without("creation_rules").Fields()...)
+	doc, err := yamldoc.New(SopsFile, tree.NewMap(fields...))
 	if err != nil {
 		return nil, err
 	}

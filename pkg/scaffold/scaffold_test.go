@@ -116,7 +116,7 @@ func TestSops(t *testing.T) {
 		{Name: "empty"},
 		{Name: "acme-eu", Recipients: []workspace.Recipient{{Key: ageKey}}},
 	}
-	src, err := Sops(tenants, []string{"token", "a.b", "api_key", "token"})
+	src, err := Sops(nil, tenants, []string{"token", "a.b", "api_key", "token"})
 	if err != nil {
 		t.Fatal(err)
 	}

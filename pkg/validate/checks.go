@@ -86,6 +86,7 @@ func checkLayer(a address.Address, f *workspace.File, m *schema.Module, t *works
 		}
 	}
 	list = append(list, plaintext(a, f.Sealed, meta, m)...)
+	list = append(list, sopsLimits(f, meta)...)
 	if meta != nil && t != nil {
 		list = append(list, recipients(f, meta, t)...)
 	}
@@ -125,11 +126,39 @@ func plaintext(a address.Address, root *tree.Node, meta *seal.Metadata, m *schem
 	return list
 }
 
+// sopsLimits finds ciphertext without what opens it, and in files with secrets the numbers that the sops CLI stumbles over.
+func sopsLimits(f *workspace.File, meta *seal.Metadata) diag.List {
+	var list diag.List
+	for p, n := range f.Sealed.Leaves() {
+		switch {
+		case meta == nil && (n.Sealed || n.Kind == tree.String && strings.HasPrefix(n.Reveal(), "ENC[AES256_GCM,")):
+			list = append(list, diag.Finding{
+				Code: "seal-uncovered", Severity: diag.Error, Position: n.Pos, Key: p.String(),
+				Message: "this is ciphertext, and the file has no sops: block that could open it",
+				Hint:    "bring the block back from Git's history (git log -p " + f.Path + "), or set the value anew",
+			})
+		case meta != nil && n.Kind == tree.Int && !n.Secret && !fitsInt64(n):
+			list = append(list, diag.Finding{
+				Code: "sops-integer", Severity: diag.Error, Position: n.Pos, Key: p.String(),
+				Message: "the sops CLI cannot open a file with an integer as large as this",
+				Hint:    "keep it in a layer without secrets, or write it as a string (lcm set --string)",
+			})
+		}
+	}
+	return list
+}
+
+// fitsInt64 reports whether an integer is one for the sops CLI, which reads others as uint64 or refuses them.
+func fitsInt64(n *tree.Node) bool {
+	r, ok := n.Number()
+	return ok && r.IsInt() && r.Num().IsInt64()
+}
+
 // recipients compares to whom a file is encrypted with to whom the tenant's policy says it should be.
 func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) diag.List {
 	var list diag.List
 	want := t.Keys()
-	hint := fmt.Sprintf("if %s is right, re-encrypt the file: sops updatekeys %s", t.File, f.Path)
+	hint := fmt.Sprintf("if %s is right: lcm init brings .sops.yaml in line, then sops updatekeys %s re-encrypts the file; setting any secret in it does too", t.File, f.Path)
 	at := meta.Pos
 	if at.IsZero() {
 		at = diag.Position{File: f.Path}

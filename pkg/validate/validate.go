@@ -52,7 +52,7 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 		}
 		o.Patterns = []address.Pattern{all, global}
 	}
-	r := &run{s: s, o: o, report: &Report{}}
+	r := &run{s: s, o: o, report: &Report{Findings: diag.List{}}}
 	settings, err := s.Settings(ctx)
 	if err != nil {
 		return r.only(err)
@@ -68,6 +68,11 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 			}
 		}
 	}
+	drift, err := s.SopsDrift(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.findings(drift...)
 	tenants, err := s.Tenants(ctx)
 	if err != nil {
 		return nil, err
@@ -191,10 +196,8 @@ func (r *run) tenant(ctx context.Context, name string, addresses []address.Addre
 			return err
 		}
 		list, err := check(ctx, r.s, a)
-		if err != nil {
-			if err := r.add(err); err != nil {
-				return fmt.Errorf("validate %s: %w", a, err)
-			}
+		if err != nil && r.unreadable(ctx, a.File(), err) != nil {
+			return fmt.Errorf("validate %s: %w", a, err)
 		}
 		r.findings(list...)
 		r.mu.Lock()
@@ -278,7 +281,7 @@ func (r *run) layer(ctx context.Context, a address.Address, tenant *workspace.Te
 	}
 	f, err := r.s.Layer(ctx, a.File())
 	if err != nil {
-		return r.add(err)
+		return r.unreadable(ctx, a.File(), err)
 	}
 	if f == nil {
 		return nil
@@ -295,6 +298,22 @@ func (r *run) layer(ctx context.Context, a address.Address, tenant *workspace.Te
 	}
 	r.findings(list...)
 	return r.mac(ctx, f, list)
+}
+
+// unreadable makes a finding of a file that cannot be read, so that the rest is still looked at.
+func (r *run) unreadable(ctx context.Context, file string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if r.add(err) == nil {
+		return nil
+	}
+	hint := diag.HintOf(err)
+	if hint == "" {
+		hint = "a layer is a regular file of YAML inside the repository"
+	}
+	r.findings(diag.Finding{Code: "unreadable-file", Severity: diag.Error, Position: diag.Position{File: file}, Message: err.Error(), Hint: hint})
+	return nil
 }
 
 // Layer checks the layer file of an address for itself, if there is one: reserved keys, secrets in plain text, recipients.

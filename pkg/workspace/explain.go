@@ -98,8 +98,12 @@ func (r *Resolved) listReplaces(p tree.Path) bool {
 
 func (r *Resolved) explain(p tree.Path) Explanation {
 	e := Explanation{Key: p, Value: r.Root.Get(p)}
+	same, comparable := r.acrossLayers(p)
 	for _, l := range slices.Backward(r.Stack) {
-		n := l.Root.Get(p)
+		n := l.Root.Get(same)
+		if !comparable && (e.Value == nil || n == nil || n.Pos != e.Value.Pos) {
+			n = nil // the item at this index is another one here
+		}
 		if n == nil && e.Value != nil && e.Value.Pos.File == l.File && !e.Value.Pos.IsZero() {
 			n = e.Value // of a merged list: the item stands elsewhere in its own layer
 		}
@@ -127,6 +131,30 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 		e.Sources = append(e.Sources, Source{Layer: DefaultsLayer, File: e.Value.Pos.File, Line: e.Value.Pos.Line, Column: e.Value.Pos.Column, Role: Wins, Value: e.Value})
 	}
 	return e
+}
+
+// acrossLayers gives a path by which the same thing is found in every layer: items of keyed lists by their key, as their
+// index differs from layer to layer. ok is false if the path has an index that means something in the result alone.
+func (r *Resolved) acrossLayers(p tree.Path) (same tree.Path, ok bool) {
+	same, ok = p.Clone(), true
+	for i, step := range p {
+		if _, isIndex := step.AsIndex(); !isIndex {
+			continue
+		}
+		key := ""
+		if r.Module != nil {
+			if f, known := r.Module.Field(p[:i]); known {
+				key = f.Merge.Key
+			}
+		}
+		id := r.Root.Get(p[:i+1]).Field(key)
+		if key == "" || id == nil {
+			ok = false
+			continue
+		}
+		same[i] = tree.Match(key, id.Reveal())
+	}
+	return same, ok
 }
 
 // Blame fills in who set each source, and when: one look-up a file, at the snapshot's revision or with what is not

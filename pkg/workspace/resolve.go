@@ -11,6 +11,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/layer"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
@@ -175,6 +176,23 @@ func schemaRules(m *schema.Module) layer.Rules {
 		}
 		return layer.Rule{Strategy: f.Merge.Strategy, Key: f.Merge.Key}
 	}
+}
+
+// Own gives what the layer file of an address itself says, an empty map if there is none. Secrets are sealed, and what the
+// schema calls secret is marked even in plain text.
+func (s *Snapshot) Own(ctx context.Context, a address.Address) (*tree.Node, error) {
+	if err := s.Check(ctx, a); err != nil {
+		return nil, err
+	}
+	f, err := s.Layer(ctx, a.File())
+	if err != nil || f == nil {
+		return tree.NewMap(), err
+	}
+	m, err := s.ModuleOf(ctx, a.Namespace)
+	if err != nil || m == nil {
+		return f.Sealed, err
+	}
+	return markSecrets(f.Sealed, m), nil
 }
 
 // markSecrets marks what the schema calls secret even where it lies in plain text, so that no output shows it.
@@ -397,7 +415,8 @@ func (e existence) any(ctx context.Context, stack []LayerRef) (bool, error) {
 		names, ok := e.dirs[dir]
 		if !ok {
 			entries, err := e.s.files.ReadDir(ctx, path.Clean(dir))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			// What is no folder of the repository (a link, a file) holds no layers; validation tells about it.
+			if _, odd := errors.AsType[*gitrepo.PathError](err); err != nil && !odd && !errors.Is(err, fs.ErrNotExist) {
 				return false, err
 			}
 			names = make(map[string]bool, len(entries))
@@ -423,7 +442,7 @@ func (s *Snapshot) LayerFiles(ctx context.Context, tenant string) (layers []addr
 	}
 	for _, e := range entries {
 		dir := path.Join(root, e.Name)
-		if !e.Dir {
+		if !e.Dir || e.Irregular {
 			if e.Name != "tenant.yaml" {
 				strays = append(strays, dir)
 			}

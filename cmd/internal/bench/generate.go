@@ -161,7 +161,7 @@ func (r repository) writeFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	rules, err := scaffold.Sops(tenants, w.allNames())
+	rules, err := scaffold.Sops(nil, tenants, w.allNames())
 	if err != nil {
 		return err
 	}

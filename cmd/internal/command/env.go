@@ -32,6 +32,7 @@ type env struct {
 	quiet   bool
 	json    bool // the run command writes JSON: so do its errors
 	keys    *seal.Keyring
+	atEnd   []func() // what to let go of when the command is over
 }
 
 func (e *env) now() time.Time { return time.Now() }

@@ -24,8 +24,8 @@ func newExplain(e *env) *cobra.Command {
 		Short: "Show where each value comes from, who set it, and what it hides",
 		Long: `Show how each value came to be: every layer that says something about it, the one that wins first, with file and line, and
 the commit and author that wrote that line. Without a key, everything of the address is explained.`,
-		Example: `  lcm explain acme/production/inference temperature
-  lcm explain acme/production/router fallback_chains
+		Example: `  lcm explain acme/production/inference parameters.temperature
+  lcm explain acme/production/inference chains
   lcm explain acme/production/inference --at v1.4.0 -o json`,
 		Args: args(1, 2, "an address and at most one key"),
 		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {

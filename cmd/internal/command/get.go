@@ -32,10 +32,10 @@ func newGet(e *env) *cobra.Command {
 
 One scalar is written as it is, without quotes, for scripts; everything else as YAML or JSON. Secrets are masked unless
 --reveal. A pattern (acme, acme/production, */production/inference) gives one document per address.`,
-		Example: `  lcm get acme/production/inference temperature
+		Example: `  lcm get acme/production/inference parameters.temperature
   lcm get acme/production/inference providers.openai.api_key --reveal
   lcm get acme/production/inference --at v1.4.0 -o json
-  lcm get '*/production/router' fallback_chains -o json | jq -r .address
+  lcm get '*/production/inference' chains -o json | jq -r .address
   lcm get acme/production/inference --layer               only what this layer file itself says`,
 		Args: args(1, 2, "an address and at most one key"),
 		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
@@ -169,17 +169,7 @@ func checkPattern(ctx context.Context, s *workspace.Snapshot, p address.Pattern)
 
 func (o *getOptions) read(ctx context.Context, s *workspace.Snapshot, a address.Address) (*tree.Node, error) {
 	if o.layer {
-		if err := s.Check(ctx, a); err != nil {
-			return nil, err
-		}
-		f, err := s.Layer(ctx, a.File())
-		if err != nil {
-			return nil, err
-		}
-		if f == nil {
-			return tree.NewMap(), nil
-		}
-		return f.Sealed, nil
+		return s.Own(ctx, a)
 	}
 	r, err := s.Resolve(ctx, a)
 	if err != nil {

@@ -385,10 +385,15 @@ func (o *initOptions) files(ctx context.Context, w *workspace.Workspace, base *w
 			files[name] = want
 		}
 	}
+	after := w.Overlay(base, files)
+	drift, err := after.SopsDrift(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if have, err := read(scaffold.SopsFile); err != nil {
 		return nil, err
-	} else if have == nil {
-		if files[scaffold.SopsFile], err = scaffold.SopsOf(ctx, w.Overlay(base, files)); err != nil {
+	} else if have == nil || len(drift) > 0 {
+		if files[scaffold.SopsFile], err = scaffold.SopsOf(ctx, after); err != nil {
 			return nil, err
 		}
 	}

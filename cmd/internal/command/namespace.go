@@ -22,8 +22,9 @@ func newNamespace(e *env) *cobra.Command {
 		Short:   "Add, list and show namespaces",
 		Long: `A namespace is one service's configuration. lcm.yaml says which module it is an instance of, and the module's schema says which
 fields it has, which are secret, and how they merge.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  lcm namespace list\n  lcm namespace add --help",
+		Args:    subcommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newNamespaceAdd(e), newNamespaceList(e), newNamespaceShow(e))
 	return cmd

@@ -38,7 +38,7 @@ Secrets, fields that the schema marks @promote(never), and keys pinned in TO wit
 listed. What will happen is shown first; on a terminal you are asked, elsewhere --yes is needed.`,
 		Example: `  lcm promote acme/staging acme/production
   lcm promote acme/staging/router acme/production/router --yes -m "canary went well"
-  lcm promote acme/staging acme/production --key temperature --dry-run`,
+  lcm promote acme/staging/inference acme/production/inference --key parameters --dry-run`,
 		Args: args(2, 2, "FROM and TO"),
 		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			if len(a) > 1 {

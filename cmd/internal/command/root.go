@@ -20,9 +20,16 @@ func Main(ctx context.Context, p Process) int {
 	root := newRoot(e)
 	root.SetArgs(p.Args)
 	err := root.ExecuteContext(ctx)
+	for _, end := range e.atEnd {
+		end()
+	}
 	if err == nil {
 		return exitDone
 	}
+	if strings.HasPrefix(err.Error(), "if any flags in the group") { // cobra has no type for it
+		err = usage(errors.New("--dry-run and --no-commit exclude each other"), "choose one")
+	}
+	e.json = e.json || asksForJSON(p.Args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; nothing half-done was left behind")
 	}
@@ -31,6 +38,16 @@ func Main(ctx context.Context, p Process) int {
 		display.Error(e.IO, err, code, e.json)
 	}
 	return code
+}
+
+// asksForJSON looks for -o json in a command line that could not be parsed.
+func asksForJSON(args []string) bool {
+	for i, a := range args {
+		if a == "-ojson" || a == "--output=json" || (a == "-o" || a == "--output") && i+1 < len(args) && args[i+1] == "json" {
+			return true
+		}
+	}
+	return false
 }
 
 // Root gives the whole command tree, for those who document it.
@@ -48,8 +65,8 @@ nothing.
 
 An address is tenant/environment/namespace; a key is a dotted path in it.`,
 		Example: `  lcm init platform                                      start a config repository
-  lcm set acme/production/inference temperature=0.2      change a value, in one signed commit
-  lcm explain acme/production/inference temperature      see where a value comes from
+  lcm set acme/production/inference parameters.temperature=0.2    change a value, in one signed commit
+  lcm explain acme/production/inference parameters.temperature    see where a value comes from
   lcm diff HEAD~1                                        see what a change does, and how far it reaches
   lcm promote acme/staging acme/production               carry over what may be carried over
   lcm publish --to local                                 publish what was resolved`,
@@ -120,6 +137,18 @@ func args(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// subcommand refuses words after a command that only has commands below it.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see " + cmd.CommandPath() + " --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + cmd.CommandPath() + " " + strings.Join(near, " or ") + "?"
+	}
+	return usage(fmt.Errorf("unknown command %q after %s", args[0], cmd.CommandPath()), "%s", hint)
 }
 
 // usageError is a command line that cannot be right.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -44,11 +45,11 @@ encrypted to the tenant's recipients. For a secret, give the key without a value
 --from-file: what stands on the command line can be seen by other users and stays in the shell's history.
 
 Only the bytes of the value change in its file. What the change reaches is checked before anything is written.`,
-		Example: `  lcm set acme/production/inference temperature=0.2 -m "less creative answers for support"
+		Example: `  lcm set acme/production/inference parameters.temperature=0.2 -m "less creative answers for support"
   lcm set acme/production/inference providers.openai.api_key           asks for the secret
   vault read -field=key … | lcm set acme/production/inference --stdin providers.openai.api_key
-  lcm set acme/base/prompts --from-file 'prompts.support.system=support.md'
-  lcm set acme/production/router 'routes[name=primary].weight=80' --dry-run
+  lcm set acme/base/prompts --from-file templates.support-agent.system=support.md
+  lcm set acme/production/gateway 'routes[name=chat].priority=90' --dry-run
   lcm set acme/production/inference custom.token --secret custom.token  a secret the schema does not know`,
 		Args: args(1, -1, "an address and KEY=VALUE"),
 		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
@@ -297,6 +298,9 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 		return "", usage(fmt.Errorf("%s has no value", in.key), "write %s=VALUE, or --secret %s to be asked for a secret", in.key, in.key)
 	}
 	value, err := e.IO.AskSecret(ctx, fmt.Sprintf("%s of %s", in.key, a))
+	if err != nil && !errors.Is(err, term.ErrNoTerminal) {
+		return "", err
+	}
 	if err != nil {
 		return "", diag.WithHint(err, "give the secret on standard input: --stdin '%s', or in a file: --from-file '%s=PATH'", in.key, in.key)
 	}
@@ -334,9 +338,10 @@ func newUnset(e *env) *cobra.Command {
 		Short: "Remove values from one layer, in one signed commit",
 		Long: `Remove values from the layer file of an address: all keys of one call, or none. What a lower layer says then shows again.
 
-With --delete a tombstone is written in place of the value: the key is gone although a lower layer has it.`,
-		Example: `  lcm unset acme/production/inference temperature
-  lcm unset acme/production/gateway cors --delete -m "no browser calls in production"`,
+With --delete a tombstone is written in place of the value: the key is gone although a lower layer has it. A default of the
+schema applies again then.`,
+		Example: `  lcm unset acme/production/inference cache.ttl
+  lcm unset acme/production/gateway denied_cidrs --delete -m "nobody is shut out any more"`,
 		Args: args(2, -1, "an address and keys"),
 		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")

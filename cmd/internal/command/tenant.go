@@ -26,8 +26,9 @@ func newTenant(e *env) *cobra.Command {
 		Short: "Add, list and show tenants",
 		Long: `A tenant is an owner of configuration with keys of its own: a folder under config, and a tenant.yaml in it that says to which
 public keys its secrets are encrypted.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  lcm tenant list\n  lcm tenant add --help",
+		Args:    subcommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTenantAdd(e), newTenantList(e), newTenantShow(e))
 	return cmd

@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -167,10 +168,10 @@ func Value(n *tree.Node) string {
 		return string(data)
 	case n.Kind == tree.String:
 		text := n.Text()
-		if lines := strings.Count(text, "\n"); lines > 1 || len(text) > 4*longest {
+		if lines := strings.Count(strings.TrimSuffix(text, "\n"), "\n"); lines > 0 || len(text) > 4*longest {
 			return fmt.Sprintf("(text, %s, %s)", plural(lines+1, "line"), plural(len(text), "byte"))
 		}
-		if kind, _ := tree.Resolve(text); kind != tree.String || strings.ContainsAny(text, "\n\t ") {
+		if kind, _ := tree.Resolve(text); kind != tree.String || strings.ContainsAny(text, " ") || strings.ContainsFunc(text, unicode.IsControl) {
 			return n.String()
 		}
 		return text

@@ -20,6 +20,9 @@ import (
 // ErrNoTerminal says that a question would have been asked and nobody is there to answer.
 var ErrNoTerminal = errors.New("no terminal to ask on")
 
+// ErrCancelled says that the person who was asked gave no answer.
+var ErrCancelled = errors.New("cancelled; nothing was written")
+
 // IO is the streams of one run of the program.
 type IO struct {
 	In  io.Reader
@@ -124,18 +127,22 @@ func (t *IO) AskSecret(ctx context.Context, question string) ([]byte, error) {
 	if !t.CanAsk() {
 		return nil, ErrNoTerminal
 	}
-	fd := int(t.inFile.Fd())
-	before, err := term.GetState(fd)
+	fd := int(t.inFile.Fd()) //nolint:gosec // descriptors are small
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, fmt.Errorf("prompt: %w", err)
 	}
-	_, _ = fmt.Fprintf(t.Err, "%s: ", question)
-	value, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
-	if ctx.Err() != nil {
-		_ = term.Restore(fd, before)
+	defer term.Restore(fd, before) //nolint:errcheck // nothing better can be done
+	// A line editor in raw mode, as term.ReadPassword takes no end of input for an answer. Ctrl-C and Ctrl-D end it.
+	editor := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{t.inFile, t.errFile}, "")
+	value, err := await(ctx, func() (string, error) { return editor.ReadPassword(question + ": ") })
+	if errors.Is(err, io.EOF) {
+		return nil, ErrCancelled
 	}
-	_, _ = fmt.Fprintln(t.Err)
-	return value, err
+	return []byte(value), err
 }
 
 // await runs a blocking read and gives up on it when ctx ends: the read itself cannot be cut off, and ends with the process.
