@@ -45,7 +45,7 @@ told from one that changed.`,
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.operands = a
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runDiff(cmd.Context(), e, o)
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/llm-devops/lcm/cmd/internal/option"
 	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
@@ -27,12 +28,20 @@ type Process struct {
 // env is what commands share: the process, the global flags, and the costly things, opened when they are first asked for.
 type env struct {
 	Process
-	dir     string // -C
-	noColor bool
-	quiet   bool
-	json    bool // the run command writes JSON: so do its errors
-	keys    *seal.Keyring
-	atEnd   []func() // what to let go of when the command is over
+	dir          string // -C
+	noColor      bool
+	quiet        bool
+	json         bool // the run command writes JSON: so do its errors
+	keys         *seal.Keyring
+	identityFile string   // where a new identity was saved
+	atEnd        []func() // what to let go of when the command is over
+}
+
+// output notes in which format the command writes: with JSON, what goes to Err is JSON too.
+func (e *env) output(f *option.Format) {
+	if e.json = f.JSON(); e.json {
+		e.IO.JSON()
+	}
 }
 
 func (e *env) now() time.Time { return time.Now() }

@@ -36,7 +36,7 @@ the commit and author that wrote that line. Without a key, everything of the add
 			if len(a) > 1 {
 				o.key = a[1]
 			}
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runExplain(cmd.Context(), e, o)
 		},
 	}

@@ -46,7 +46,7 @@ One scalar is written as it is, without quotes, for scripts; everything else as 
 			if len(a) > 1 {
 				o.key = a[1]
 			}
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runGet(cmd.Context(), e, o)
 		},
 	}

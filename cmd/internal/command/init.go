@@ -53,7 +53,7 @@ the folder where SOPS looks.`,
 			if len(a) > 0 {
 				o.dir = a[0]
 			}
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runInit(cmd.Context(), e, o)
 		},
 	}
@@ -184,13 +184,12 @@ func (o *initOptions) signing(ctx context.Context, e *env, repo *gitrepo.Repo, r
 			return diag.WithHint(errors.New("Git is not set up to sign commits"),
 				"let lcm make a key: lcm init --generate-keys; or set gpg.format and user.signingkey yourself (git help config)")
 		}
-		report.SigningKey = key + ".pub"
+		report.SigningKey, report.SigningKeyMade = key+".pub", !exists
 		if !o.dryRun {
 			if !exists {
 				if err := scaffold.GenerateSSHKey(ctx, key, setup.Email); err != nil {
 					return err
 				}
-				report.SigningKeyMade = true
 			}
 			// In this repository only: how other repositories sign is not for us to change.
 			for _, c := range [][2]string{{"gpg.format", "ssh"}, {"user.signingkey", key + ".pub"}} {
@@ -240,7 +239,7 @@ func (o *initOptions) ownRecipients(e *env, own []string, report *display.Init) 
 				"let lcm make one: lcm init --generate-keys; or name public keys: --recipient age1…")
 		}
 		file := e.keyring().DefaultIdentityFile()
-		report.IdentityFile = file
+		report.IdentityFile, report.IdentityMade = file, true
 		if o.dryRun {
 			return nil, nil
 		}
@@ -251,7 +250,6 @@ func (o *initOptions) ownRecipients(e *env, own []string, report *display.Init) 
 		if err := seal.SaveIdentity(file, identity, recipient, e.now()); err != nil {
 			return nil, err
 		}
-		report.IdentityMade = true
 		e.keys = nil // look again: there is one now
 		own = []string{recipient}
 	}

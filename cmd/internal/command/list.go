@@ -33,7 +33,7 @@ show with the pattern global, and those below all environments with base: acme/b
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runList(cmd.Context(), e, o)
 		},
 	}

@@ -48,7 +48,7 @@ func newNamespaceAdd(e *env) *cobra.Command {
 		Args: args(1, 1, "a name"),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.name = a[0]
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runNamespaceAdd(cmd.Context(), e, o)
 		},
 	}
@@ -134,7 +134,7 @@ func newNamespaceList(e *env) *cobra.Command {
 		Example: "  lcm namespace list",
 		Args:    args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e.json = format.JSON()
+			e.output(&format)
 			w, err := e.workspace(cmd.Context())
 			if err != nil {
 				return err
@@ -168,7 +168,7 @@ func newNamespaceShow(e *env) *cobra.Command {
 			return e.completeNamespace(cmd.Context())
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
-			e.json = format.JSON()
+			e.output(&format)
 			return runNamespaceShow(cmd.Context(), e, a[0], format)
 		},
 	}

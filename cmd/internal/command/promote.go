@@ -48,7 +48,7 @@ listed. What will happen is shown first; on a terminal you are asked, elsewhere 
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.from, o.to = a[0], a[1]
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runPromote(cmd.Context(), e, o)
 		},
 	}

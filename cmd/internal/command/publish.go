@@ -56,7 +56,7 @@ policies/allowed_signers, and without findings. Publishing the same again change
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runPublish(cmd.Context(), e, o)
 		},
 	}

@@ -57,7 +57,7 @@ Only the bytes of the value change in its file. What the change reaches is check
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address, o.values = a[0], a[1:]
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runSet(cmd.Context(), e, o)
 		},
 	}
@@ -348,7 +348,7 @@ schema applies again then.`,
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address, o.keys = a[0], a[1:]
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runUnset(cmd.Context(), e, o)
 		},
 	}

@@ -59,7 +59,7 @@ and keeps it where SOPS looks for identities; hand it to the tenant's people and
 		Args: args(1, 1, "a name"),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.name = a[0]
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runTenantAdd(cmd.Context(), e, o)
 		},
 	}
@@ -124,6 +124,7 @@ func runTenantAdd(ctx context.Context, e *env, o *tenantAddOptions) error {
 			if err := seal.SaveIdentity(keys, identity, recipient, e.now()); err != nil {
 				return err
 			}
+			e.identityFile = keys
 			e.IO.Note("the tenant's identity is in %s: keep a copy safe, and hand it only to who may read %s's secrets", keys, o.name)
 			return nil
 		}
@@ -157,7 +158,7 @@ func newTenantList(e *env) *cobra.Command {
 		Example: "  lcm tenant list",
 		Args:    args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e.json = format.JSON()
+			e.output(&format)
 			return runTenantList(cmd.Context(), e, format)
 		},
 	}
@@ -207,7 +208,7 @@ func newTenantShow(e *env) *cobra.Command {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
-			e.json = format.JSON()
+			e.output(&format)
 			return runTenantShow(cmd.Context(), e, a[0], format)
 		},
 	}

@@ -39,7 +39,7 @@ errors.`,
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
-			e.json = o.format.JSON()
+			e.output(&o.format)
 			return runValidate(cmd.Context(), e, o)
 		},
 	}

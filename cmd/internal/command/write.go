@@ -70,6 +70,7 @@ func (e *env) apply(ctx context.Context, plan *change.Plan, r change.Request, o 
 	if err != nil {
 		return err
 	}
+	report.IdentityFile = e.identityFile
 	if err := plan.Err(); err != nil {
 		return err
 	}

@@ -27,15 +27,16 @@ const (
 
 // Change is the report of a change to layers.
 type Change struct {
-	Kind     string            `json:"change"`
-	Outcome  Outcome           `json:"outcome"`
-	Commit   string            `json:"commit,omitempty"`
-	Subject  string            `json:"subject,omitempty"`
-	Values   []ChangedValue    `json:"values"`
-	Files    []string          `json:"files"`
-	Reach    []address.Address `json:"reach"`                // the addresses that come out differently
-	Override []address.Address `json:"overridden,omitempty"` // those that would, and override it
-	Findings diag.List         `json:"findings,omitempty"`   // that were there before, or are only warnings
+	Kind         string            `json:"change"`
+	Outcome      Outcome           `json:"outcome"`
+	Commit       string            `json:"commit,omitempty"`
+	Subject      string            `json:"subject,omitempty"`
+	Values       []ChangedValue    `json:"values"`
+	Files        []string          `json:"files"`
+	IdentityFile string            `json:"identityFile,omitempty"` // where the identity made on the way is kept
+	Reach        []address.Address `json:"reach"`                  // the addresses that come out differently
+	Override     []address.Address `json:"overridden,omitempty"`   // those that would, and override it
+	Findings     diag.List         `json:"findings,omitempty"`     // that were there before, or are only warnings
 }
 
 // ChangedValue is one value before and after, as the edited layer resolves.

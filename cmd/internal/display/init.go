@@ -62,7 +62,7 @@ func InitText(t *term.IO, r Init) error {
 	if _, err := t.Out.Write([]byte(b.String())); err != nil {
 		return err
 	}
-	if r.IdentityMade {
+	if r.IdentityMade && !r.DryRun {
 		t.Note("keep a copy of %s somewhere safe: without it, what is encrypted to it is lost", r.IdentityFile)
 	}
 	if !r.DryRun {

@@ -32,6 +32,7 @@ type Field struct {
 	Key      string     `json:"key"` // <name> for any key of a map, [] for the items of a list
 	Types    []string   `json:"types,omitempty"`
 	Required bool       `json:"required,omitempty"`
+	When     []string   `json:"when,omitempty"` // the conditions under which it is required, or exists
 	Secret   bool       `json:"secret,omitempty"`
 	Promote  bool       `json:"promote"`
 	Default  *tree.Node `json:"default,omitempty"`
@@ -40,7 +41,7 @@ type Field struct {
 
 // NewField makes the report of a field.
 func NewField(key string, f schema.Field) Field {
-	out := Field{Key: key, Required: f.Required, Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
+	out := Field{Key: key, Required: f.Required, When: f.Conditions, Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
 	for _, k := range f.Kinds {
 		if k == tree.Int && slices.Contains(f.Kinds, tree.Float) {
 			continue // a number says it all
@@ -91,8 +92,13 @@ func NamespaceText(t *term.IO, n Namespace) error {
 		case !f.Promote:
 			marks = append(marks, s.Blue("not promoted"))
 		}
-		if f.Required {
+		switch {
+		case f.Required && len(f.When) > 0:
+			marks = append(marks, s.Red("required when ")+strings.Join(f.When, ", "))
+		case f.Required:
 			marks = append(marks, s.Red("required"))
+		case len(f.When) > 0:
+			marks = append(marks, "when "+strings.Join(f.When, ", "))
 		}
 		def := ""
 		if f.Default != nil {

@@ -8,6 +8,7 @@ package term
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type IO struct {
 	colour                   bool // on Out
 	errColour                bool
 	quiet                    bool
+	json                     bool
 	lines                    *bufio.Reader
 }
 
@@ -91,8 +93,15 @@ func (t *IO) Note(format string, args ...any) {
 	}
 }
 
+// JSON makes what goes to Err one JSON document a line, and leaves notes out.
+func (t *IO) JSON() { t.json, t.quiet = true, true }
+
 // Warn writes a warning to Err.
 func (t *IO) Warn(format string, args ...any) {
+	if t.json {
+		_ = json.NewEncoder(t.Err).Encode(map[string]string{"apiVersion": "lcm/v1", "kind": "Warning", "message": fmt.Sprintf(format, args...)})
+		return
+	}
 	_, _ = fmt.Fprintf(t.Err, "%s %s\n", t.ErrStyle().Yellow("warning:"), fmt.Sprintf(format, args...))
 }
 
