@@ -44,6 +44,15 @@ func (e *env) output(f *option.Format) {
 	}
 }
 
+// release lets go of what the command holds, at its end or before somebody is asked: nobody else is to wait for an answer.
+// What was read stays right, as a commit on top of a branch that has moved is refused.
+func (e *env) release() {
+	for _, end := range e.atEnd {
+		end()
+	}
+	e.atEnd = nil
+}
+
 func (e *env) now() time.Time { return time.Now() }
 
 func (e *env) keyring() *seal.Keyring {

@@ -103,6 +103,7 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 		return nil
 	}
 	if !o.yes {
+		e.release()
 		agreed, err := e.IO.Ask(ctx, fmt.Sprintf("promote %s to %s?", o.from, o.to))
 		if errors.Is(err, term.ErrNoTerminal) {
 			return diag.WithHint(err, "look at it with --dry-run, then pass --yes")

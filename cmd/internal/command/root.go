@@ -20,9 +20,7 @@ func Main(ctx context.Context, p Process) int {
 	root := newRoot(e)
 	root.SetArgs(p.Args)
 	err := root.ExecuteContext(ctx)
-	for _, end := range e.atEnd {
-		end()
-	}
+	e.release()
 	if err == nil {
 		return exitDone
 	}

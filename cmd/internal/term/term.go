@@ -149,6 +149,7 @@ func (t *IO) AskSecret(ctx context.Context, question string) ([]byte, error) {
 	}{t.inFile, t.errFile}, "")
 	value, err := await(ctx, func() (string, error) { return editor.ReadPassword(question + ": ") })
 	if errors.Is(err, io.EOF) {
+		_, _ = io.WriteString(t.Err, "\r\n")
 		return nil, ErrCancelled
 	}
 	return []byte(value), err
