@@ -80,7 +80,7 @@ func ParseValue(key tree.Path, text string, field *schema.Field) (*tree.Node, er
 func CheckText(key tree.Path, text string) error {
 	switch {
 	case len(text) > MaxValue:
-		return fmt.Errorf("%s: the value has %d bytes, and the most is %d", key, len(text), MaxValue)
+		return fmt.Errorf("%s: the value is larger than %d bytes, which is the most", key, MaxValue)
 	case !utf8.ValidString(text):
 		return fmt.Errorf("%s: the value is not UTF-8 text", key)
 	case strings.ContainsRune(text, 0):

@@ -63,7 +63,7 @@ func TestParseValue(t *testing.T) {
 		// What can be no value at all.
 		{"a\x00b", nil, "error: k: the value has a NUL character in it"},
 		{"a\xffb", of(tree.String), "error: k: the value is not UTF-8 text"},
-		{strings.Repeat("x", MaxValue+1), nil, "error: k: the value has 1048577 bytes, and the most is 1048576"},
+		{strings.Repeat("x", MaxValue+1), nil, "error: k: the value is larger than 1048576 bytes, which is the most"},
 	} {
 		n, err := ParseValue(tree.Keys("k"), tt.text, tt.field)
 		got := ""

@@ -68,6 +68,14 @@ Only the bytes of the value change in its file. What the change reaches is check
 	f.StringArrayVar(&o.fromFiles, "from-file", nil, "take a value from a file, byte for byte, as `KEY=PATH` (repeatable)")
 	f.StringVar(&o.stdin, "stdin", "", "take the value of `KEY` from standard input; the newline after a single line is dropped")
 	f.BoolVar(&o.asString, "string", false, "take every value as a string")
+	for _, flag := range []string{"secret", "stdin"} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+			if len(a) == 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
+		})
+	}
 	f.StringVar(&o.directive, "merge", "", "write the values with a merge `DIRECTIVE`: override, append, prepend or merge")
 	return cmd
 }
