@@ -29,7 +29,7 @@ echo "building $name (cached in $cache afterwards)…" >&2
 mkdir -p "$(dirname "$bin")"
 tmp=$(mktemp "$bin.XXXXXX")
 trap 'rm -f "$tmp"' EXIT
-(cd "$dir" && CGO_ENABLED=0 GOFLAGS=-mod=mod go build -tags "$tags" -trimpath -ldflags "-s -w" -o "$tmp" "$pkg") >&2
+(cd "$dir" && CGO_ENABLED=0 GOFLAGS=-mod=mod go build -tags "$tags" -ldflags "-s -w" -o "$tmp" "$pkg") >&2
 chmod 755 "$tmp"
 mv "$tmp" "$bin"
 echo "$bin"

@@ -13,14 +13,16 @@ import (
 
 // writeBase gives the snapshot that a change starts from: the last commit, or the worktree for a change that stays there.
 func (e *env) writeBase(ctx context.Context, w *workspace.Workspace, o option.Write) (*workspace.Snapshot, error) {
-	// Writers take turns: the turn lasts until the process ends, or this command does.
-	release, err := w.Repo().Exclusive(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e.atEnd = append(e.atEnd, release)
-	if err := e.recover(ctx, w); err != nil {
-		return nil, err
+	if !o.DryRun {
+		// Writers take turns: the turn lasts until the process ends, or this command does.
+		release, err := w.Repo().Exclusive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e.atEnd = append(e.atEnd, release)
+		if err := e.recover(ctx, w); err != nil {
+			return nil, err
+		}
 	}
 	if o.NoCommit {
 		return w.Worktree(), nil
