@@ -17,9 +17,7 @@ func PublishPlan(t *term.IO, p *publish.Plan, asJSON, dryRun bool) error {
 	}
 	s := t.Style()
 	var b strings.Builder
-	for _, u := range p.Units {
-		writeUnit(&b, s, u)
-	}
+	writeUnits(&b, s, p.Units)
 	if !p.Changed() {
 		fmt.Fprintf(&b, "nothing to publish: %s has it all already\n", p.Store)
 	} else if dryRun {
@@ -27,6 +25,27 @@ func PublishPlan(t *term.IO, p *publish.Plan, asJSON, dryRun bool) error {
 	}
 	_, err := io.WriteString(t.Out, b.String())
 	return err
+}
+
+// listedUnchanged is how many units that stay as they are get a line each.
+const listedUnchanged = 12
+
+// writeUnits writes what happens to each unit; many that stay as they are share one line.
+func writeUnits(b *strings.Builder, s term.Style, units []*publish.UnitPlan) {
+	unchanged := 0
+	for _, u := range units {
+		if u.Action == publish.Unchanged {
+			unchanged++
+		}
+	}
+	for _, u := range units {
+		if u.Action != publish.Unchanged || unchanged <= listedUnchanged {
+			writeUnit(b, s, u)
+		}
+	}
+	if unchanged > listedUnchanged {
+		fmt.Fprintf(b, "%s\n", s.Dim(plural(unchanged, "bundle")+" unchanged"))
+	}
 }
 
 func writeUnit(b *strings.Builder, s term.Style, u *publish.UnitPlan) {
@@ -84,17 +103,19 @@ func PublishResult(t *term.IO, p *publish.Plan, r *publish.Result, asJSON bool) 
 	s := t.Style()
 	var b strings.Builder
 	published := 0
+	var done []*publish.UnitPlan
 	for i, u := range r.Units {
 		switch {
 		case u.Error != "":
 			fmt.Fprintf(&b, "%s  %s\n", s.Bold(u.Unit.String()), s.Red("not published: ")+u.Error)
 		case i < len(p.Units):
-			writeUnit(&b, s, p.Units[i])
+			done = append(done, p.Units[i])
 			if u.Action != publish.Unchanged {
 				published++
 			}
 		}
 	}
+	writeUnits(&b, s, done)
 	fmt.Fprintf(&b, "published %s to %s", plural(published, "bundle"), p.Store)
 	if p.Secrets != "" {
 		fmt.Fprintf(&b, ", secrets in %s", p.Secrets)
