@@ -54,7 +54,10 @@ func writeUnit(b *strings.Builder, s term.Style, u *publish.UnitPlan) {
 		return
 	}
 	step := fmt.Sprintf("version %d", u.NewSerial)
-	if u.OldSerial > 0 {
+	switch {
+	case u.NewSerial == 0:
+		step = fmt.Sprintf("version %d, repaired", u.OldSerial)
+	case u.OldSerial > 0:
 		step = fmt.Sprintf("version %d → %d", u.OldSerial, u.NewSerial)
 	}
 	fmt.Fprintf(b, "%s  %s", s.Bold(u.Unit.String()), s.Yellow(step))
