@@ -55,6 +55,24 @@ func (r *Repo) IsAncestor(ctx context.Context, older, newer string) (bool, error
 	return false, fmt.Errorf("compare commits %s and %s: %w", older, newer, err)
 }
 
+// IsRelated reports whether two commits, named by their full hashes, have an ancestor in common. A commit that this
+// repository does not have is related to none.
+func (r *Repo) IsRelated(ctx context.Context, a, b string) (bool, error) {
+	for _, hash := range []string{a, b} {
+		if !fullHash.MatchString(hash) {
+			return false, fmt.Errorf("compare commits: %q is no full hash", hash)
+		}
+	}
+	_, err := r.git(ctx, "merge-base", a, b)
+	switch {
+	case err == nil:
+		return true, nil
+	case exitCode(err) > 0: // 1: none in common; 128: one is not there
+		return false, nil
+	}
+	return false, fmt.Errorf("compare commits %s and %s: %w", a, b, err)
+}
+
 // SignerLine gives the line of an allowed signers file that allows the key of a set-up to sign, as [Repo.Verify] reads it:
 // the committer's address, the namespace git, and the public key, or the fingerprint of an OpenPGP key.
 func (r *Repo) SignerLine(ctx context.Context, s SigningSetup) (string, error) {

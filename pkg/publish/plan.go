@@ -259,13 +259,29 @@ func (p *planner) permit(ctx context.Context, u *UnitPlan) error {
 		return nil
 	case p.opts.AllowRollback:
 		u.Rollback = true
-		return nil
+		return p.related(ctx, u)
 	case err != nil:
 		return diag.WithHint(fmt.Errorf("plan %s: commit %s of the active version: %w: %w", u.Unit, short(u.OldCommit), ErrRollback, err),
 			"fetch the history it belongs to, or publish with --allow-rollback")
 	}
 	return diag.WithHint(fmt.Errorf("plan %s: %w: serial %d is of commit %s, which %s does not contain", u.Unit, ErrRollback, u.OldSerial, short(u.OldCommit), short(u.NewCommit)),
 		"pull first; to go back to an older state on purpose, publish with --allow-rollback")
+}
+
+// related refuses a rollback to a commit that shares no history with the active one.
+func (p *planner) related(ctx context.Context, u *UnitPlan) error {
+	if p.opts.Related == nil || p.opts.Repair {
+		return nil
+	}
+	related, err := p.opts.Related(ctx, u.OldCommit, u.NewCommit)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", u.Unit, err)
+	}
+	if related {
+		return nil
+	}
+	return diag.WithHint(fmt.Errorf("plan %s: %w: commit %s of the active version and %s have no history in common", u.Unit, ErrRollback, short(u.OldCommit), short(u.NewCommit)),
+		"fetch the history that is missing; to replace one history by another on purpose, publish with --allow-rollback --repair")
 }
 
 // permitRepair refuses to replace a damaged version by less than the whole: what it held cannot be carried over.

@@ -112,6 +112,10 @@ type Options struct {
 	// Ancestor reports whether commit old is an ancestor of commit new. Without it no other commit can be replaced.
 	Ancestor func(ctx context.Context, older, newer string) (bool, error)
 
+	// Related reports whether two commits have history in common. A rollback to one that has none is refused, as whoever
+	// may sign there is another matter altogether; nil is not asked.
+	Related func(ctx context.Context, a, b string) (bool, error)
+
 	AllowRollback bool // replace a version that is not older
 	AllowEmpty    bool // let an empty bundle replace a full one
 	Repair        bool // replace a version that is damaged or not trusted

@@ -219,7 +219,7 @@ func (o *publishOptions) validate(ctx context.Context, e *env, s *workspace.Snap
 
 func (o *publishOptions) options(ctx context.Context, e *env, w *workspace.Workspace, signers []byte) (publish.Options, error) {
 	out := publish.Options{
-		Seal: seal.SealTo, Ancestor: release.Ancestry(w.Repo()),
+		Seal: seal.SealTo, Ancestor: release.Ancestry(w.Repo()), Related: w.Repo().IsRelated,
 		AllowRollback: o.rollback, AllowEmpty: o.allowEmpty, Repair: o.repair,
 	}
 	var err error
