@@ -72,6 +72,9 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkKeys(ctx, base, plans); err != nil {
+		return err
+	}
 	request := change.Request{
 		Kind: "promote", Subject: fmt.Sprintf("promote %s to %s", o.from, o.to), Reason: o.Reason, Now: e.now(),
 	}
@@ -117,6 +120,30 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 		}
 	}
 	return e.apply(ctx, plan, request, o.Write, o.format)
+}
+
+// checkKeys refuses a --key that none of the sources and targets has: nothing would move, and nobody would be told why.
+func (o *promoteOptions) checkKeys(ctx context.Context, s *workspace.Snapshot, plans []*promote.Plan) error {
+	for _, text := range o.keys {
+		key, err := parseKey(text)
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, p := range plans {
+			for _, a := range []address.Address{p.From, p.To} {
+				r, err := s.Resolve(ctx, a)
+				if err != nil {
+					return err
+				}
+				found = found || r.Root.Get(key) != nil
+			}
+		}
+		if !found {
+			return diag.WithHint(fmt.Errorf("neither %s nor %s has the key %s", o.from, o.to, text), "see the keys there are: lcm get %s", plans[0].From)
+		}
+	}
+	return nil
 }
 
 // plans works out the promotion of one address, or of all namespaces of an environment.

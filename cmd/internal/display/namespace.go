@@ -41,7 +41,7 @@ type Field struct {
 
 // NewField makes the report of a field.
 func NewField(key string, f schema.Field) Field {
-	out := Field{Key: key, Required: f.Required, When: f.Conditions, Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
+	out := Field{Key: key, Required: f.Required, When: readable(f.Conditions), Secret: f.Secret, Promote: !f.NoPromote && !f.Secret, Default: f.Default, Doc: f.Doc}
 	for _, k := range f.Kinds {
 		if k == tree.Int && slices.Contains(f.Kinds, tree.Float) {
 			continue // a number says it all
@@ -49,6 +49,11 @@ func NewField(key string, f schema.Field) Field {
 		out.Types = append(out.Types, k.String())
 	}
 	return out
+}
+
+// readable leaves out conditions on a schema's own helpers, whose names mean nothing to who writes a configuration.
+func readable(conditions []string) []string {
+	return slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return strings.Contains(c, "(_") })
 }
 
 // NamespacesText writes the list for people.

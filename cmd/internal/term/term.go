@@ -59,26 +59,8 @@ func (t *IO) NoColour() { t.colour, t.errColour = false, false }
 // Quiet silences progress and notes, not warnings.
 func (t *IO) Quiet() { t.quiet = true }
 
-// OutIsTerminal reports whether a person reads Out.
-func (t *IO) OutIsTerminal() bool { return isTerminal(t.outFile) }
-
-// InIsTerminal reports whether a person could type at In.
-func (t *IO) InIsTerminal() bool { return isTerminal(t.inFile) }
-
 // CanAsk reports whether a question can be asked: both In and Err are terminals.
 func (t *IO) CanAsk() bool { return isTerminal(t.inFile) && isTerminal(t.errFile) }
-
-// Width gives the columns of the terminal at Out, 0 if it is none.
-func (t *IO) Width() int {
-	if !isTerminal(t.outFile) {
-		return 0
-	}
-	w, _, err := term.GetSize(int(t.outFile.Fd()))
-	if err != nil {
-		return 0
-	}
-	return w
-}
 
 // Style gives the colours for Out, ErrStyle those for Err.
 func (t *IO) Style() Style { return Style{t.colour} }
