@@ -11,11 +11,11 @@ BENCHFLAGS ?=
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
 
-build: ## build bin/lcm
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lcm ./cmd/lcm
+build: ## build bin/lcm and bin/lcm-remote
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/lcm ./cmd/lcm-remote
 
-install: ## install lcm where go install puts programs
-	CGO_ENABLED=0 go install -trimpath -ldflags '$(LDFLAGS)' ./cmd/lcm
+install: ## install both programs where go install puts them
+	CGO_ENABLED=0 go install -trimpath -ldflags '$(LDFLAGS)' ./cmd/lcm ./cmd/lcm-remote
 
 demo: build ## run the main job on the example repository, in a scratch folder
 	PATH="$(CURDIR)/bin:$$PATH" examples/demo.sh

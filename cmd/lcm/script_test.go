@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,10 +10,22 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/llm-devops/lcm/cmd/internal/command"
+	"github.com/llm-devops/lcm/cmd/internal/remote"
+	"github.com/llm-devops/lcm/cmd/internal/term"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lcm": main})
+	testscript.Main(m, map[string]func(){"lcm": main, "lcm-remote": remoteMain})
+}
+
+// remoteMain is what cmd/lcm-remote does, for scripts: one test binary stands in for both programs.
+func remoteMain() {
+	os.Exit(command.Main(context.Background(), command.Process{
+		Args: os.Args[1:], IO: term.System(os.Getenv), Getenv: os.Getenv, Version: os.Getenv("TEST_REMOTE_VERSION"),
+		OpenRemote: remote.Opener(os.Getenv),
+	}))
 }
 
 // TestScript runs testdata/script: each file is a user's session in a fresh home. Commands beside testscript's own:

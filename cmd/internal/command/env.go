@@ -23,6 +23,9 @@ type Process struct {
 	IO      *term.IO
 	Getenv  func(string) string
 	Version string
+
+	// OpenRemote opens targets beyond directories. Without it such a target is lcm-remote's business.
+	OpenRemote OpenRemote
 }
 
 // env is what commands share: the process, the global flags, and the costly things, opened when they are first asked for.

@@ -96,7 +96,14 @@ func runPublish(ctx context.Context, e *env, o *publishOptions) error {
 	if err != nil {
 		return err
 	}
-	target, err := o.target(ctx, e, w, s)
+	t, err := o.target(ctx, s)
+	if err != nil {
+		return err
+	}
+	if isRemote(t) && e.OpenRemote == nil {
+		return e.handOver(ctx, "target "+t.Name)
+	}
+	target, err := e.openTarget(w.Repo().Root(), t)
 	if err != nil {
 		return err
 	}
@@ -161,20 +168,21 @@ func (o *publishOptions) snapshot(ctx context.Context, w *workspace.Workspace) (
 	return w.At(ctx, head.String())
 }
 
-func (o *publishOptions) target(ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot) (publish.Target, error) {
+// target gives the target of lcm.yaml that was named.
+func (o *publishOptions) target(ctx context.Context, s *workspace.Snapshot) (workspace.Target, error) {
 	settings, err := s.Settings(ctx)
 	if err != nil {
-		return publish.Target{}, err
+		return workspace.Target{}, err
 	}
 	names := settings.TargetNames()
 	if o.to == "" {
-		return publish.Target{}, usage(errors.New("publish where?"), "name a target of lcm.yaml with --to: there are %v", names)
+		return workspace.Target{}, usage(errors.New("publish where?"), "name a target of lcm.yaml with --to: there are %v", names)
 	}
 	t, ok := settings.Target(o.to)
 	if !ok {
-		return publish.Target{}, workspace.Unknown("target", o.to, names)
+		return workspace.Target{}, workspace.Unknown("target", o.to, names)
 	}
-	return e.openTarget(w.Repo().Root(), t)
+	return t, nil
 }
 
 // addresses gives what to publish. A bundle is all of a tenant's namespaces in an environment, so a pattern says no more.

@@ -19,7 +19,10 @@ func Main(ctx context.Context, p Process) int {
 	e := &env{Process: p}
 	root := newRoot(e)
 	root.SetArgs(p.Args)
-	err := root.ExecuteContext(ctx)
+	err := e.checkRemote()
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	e.release()
 	if err == nil {
 		return exitDone

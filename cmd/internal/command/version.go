@@ -19,13 +19,7 @@ func newVersion(e *env) *cobra.Command {
 		Example: "  lcm version -o json",
 		Args:    args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
-			v := display.Version{Version: e.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok && v.Version == "" {
-				v.Version = info.Main.Version
-			}
-			if v.Version == "" {
-				v.Version = "(devel)"
-			}
+			v := display.Version{Version: e.version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			if format.JSON() {
 				return display.JSON(e.IO.Out, "Version", v)
 			}
@@ -35,4 +29,15 @@ func newVersion(e *env) *cobra.Command {
 	}
 	format.Bind(cmd, "text", "json")
 	return cmd
+}
+
+// version gives the version of this program: the release's, else what Go noted of the module, else "(devel)".
+func (e *env) version() string {
+	if e.Version != "" {
+		return e.Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
