@@ -15,12 +15,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/objfile"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -32,8 +28,8 @@ type objectStore struct {
 	repo *Repo
 	dir  string // the objects folder
 
-	mu     sync.Mutex // go-git's storage is not safe for concurrent use
-	stores []*filesystem.ObjectStorage
+	mu      sync.Mutex // go-git's decoders are not safe for concurrent use
+	folders []*objectFolder
 }
 
 func newObjectStore(r *Repo) *objectStore {
@@ -62,17 +58,16 @@ func (s *objectStore) read(ctx context.Context, id plumbing.Hash) (plumbing.Obje
 func (s *objectStore) readStored(id plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stores == nil {
+	if s.folders == nil {
 		if err := s.open(); err != nil {
 			return 0, nil, err
 		}
 	}
 	for attempt := range 2 {
-		for _, store := range s.stores {
-			obj, err := store.EncodedObject(plumbing.AnyObject, id)
+		for _, folder := range s.folders {
+			kind, content, err := folder.read(id)
 			if err == nil {
-				content, err := readAll(obj)
-				return obj.Type(), content, err
+				return kind, content, nil
 			}
 			// Anything else than a missing object may come from a pack that git has just replaced.
 			if attempt == 1 && !errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -89,16 +84,20 @@ func (s *objectStore) readStored(id plumbing.Hash) (plumbing.ObjectType, []byte,
 }
 
 func readAll(obj plumbing.EncodedObject) (content []byte, err error) {
-	if obj.Size() > maxObject {
-		return nil, fmt.Errorf("object of %d bytes is over the limit of %d", obj.Size(), maxObject)
-	}
 	rd, err := obj.Reader()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	content = make([]byte, obj.Size())
-	_, err = io.ReadFull(rd, content)
+	return readSized(rd, obj.Size())
+}
+
+func readSized(rd io.Reader, size int64) ([]byte, error) {
+	if size < 0 || size > maxObject {
+		return nil, fmt.Errorf("object of %d bytes is over the limit of %d", size, maxObject)
+	}
+	content := make([]byte, size)
+	_, err := io.ReadFull(rd, content)
 	return content, err
 }
 
@@ -107,10 +106,16 @@ func (s *objectStore) open() error {
 	if err != nil {
 		return err
 	}
-	s.stores = nil
+	for _, f := range s.folders {
+		f.close()
+	}
+	s.folders = nil
 	for _, dir := range append([]string{s.dir}, dirs...) {
-		git := dotgit.New(osfs.New(filepath.Dir(dir), osfs.WithBoundOS()))
-		s.stores = append(s.stores, filesystem.NewObjectStorage(git, cache.NewObjectLRU(8*cache.MiByte)))
+		f, err := openFolder(dir)
+		if err != nil {
+			return err
+		}
+		s.folders = append(s.folders, f)
 	}
 	return nil
 }
