@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -24,10 +25,12 @@ type indexEntry struct {
 	intentToAdd  bool
 }
 
-// gitIndex is what the index holds, as far as it matters here. It is only read: git itself writes indexes.
+// gitIndex is an index file. It is only read: git itself writes indexes. Few of its entries ever matter, and a repository may
+// have a hundred thousand, so they stay in the file's bytes and are walked through.
 type gitIndex struct {
-	entries    []indexEntry
-	extensions []string // their four-letter names
+	version, count uint32
+	body           []byte   // all but the checksum
+	extensions     []string // their four-letter names
 }
 
 // readIndex reads this worktree's index. A missing one is empty.
@@ -74,18 +77,12 @@ func decodeIndex(b []byte) (*gitIndex, error) {
 	if version < 2 || version > 4 {
 		return nil, unsupported(fmt.Sprintf("index version %d", version), "run `git update-index --index-version 2`")
 	}
-	body := b[:len(b)-indexChecksumSize]
-	index := &gitIndex{entries: make([]indexEntry, 0, min(int(count), len(body)/(indexFixed+1)))}
-	at, previous := indexHeader, ""
-	for range count {
-		e, size, err := decodeIndexEntry(body[at:], version, previous)
-		if err != nil {
-			return nil, err
-		}
-		index.entries = append(index.entries, e)
-		previous = e.path
-		at += size
+	index := &gitIndex{version: version, count: count, body: b[:len(b)-indexChecksumSize]}
+	at, err := index.walk(func([]byte, indexEntry) {})
+	if err != nil {
+		return nil, err
 	}
+	body := index.body
 	for at+8 <= len(body) {
 		index.extensions = append(index.extensions, string(body[at:at+4]))
 		size := int64(binary.BigEndian.Uint32(body[at+4:]))
@@ -97,13 +94,49 @@ func decodeIndex(b []byte) (*gitIndex, error) {
 	return index, nil
 }
 
-// decodeIndexEntry reads the entry at the start of b and gives its size.
-func decodeIndexEntry(b []byte, version uint32, previous string) (indexEntry, int, error) {
+// walk calls visit with each entry but for its path, which is given as bytes that are only lent. It gives where the entries
+// end.
+func (x *gitIndex) walk(visit func(path []byte, e indexEntry)) (end int, err error) {
+	var path []byte
+	at := indexHeader
+	for range x.count {
+		e, rest, size, err := decodeIndexEntry(x.body[at:], x.version)
+		if err != nil {
+			return 0, err
+		}
+		if x.version == 4 {
+			// The name is what the previous one leaves when so many bytes are taken off its end, and a suffix.
+			strip, n := offsetVarint(rest)
+			if n == 0 || strip > uint64(len(path)) {
+				return 0, errMalformedIndex
+			}
+			path = append(path[:len(path)-int(strip)], rest[n:]...) //nolint:gosec // not over the length
+		} else {
+			path = rest
+		}
+		visit(path, e)
+		at += size
+	}
+	return at, nil
+}
+
+// entries gives all entries.
+func (x *gitIndex) entries() []indexEntry {
+	var all []indexEntry
+	_, _ = x.walk(func(path []byte, e indexEntry) { // decoding has walked all of it before
+		e.path = string(path)
+		all = append(all, e)
+	})
+	return all
+}
+
+// decodeIndexEntry reads the entry at the start of b, and gives its name as the file has it, and its size.
+func decodeIndexEntry(b []byte, version uint32) (e indexEntry, name []byte, size int, err error) {
 	if len(b) < indexFixed {
-		return indexEntry{}, 0, errMalformedIndex
+		return e, nil, 0, errMalformedIndex
 	}
 	flags := binary.BigEndian.Uint16(b[indexStat+20:])
-	e := indexEntry{
+	e = indexEntry{
 		mode:        binary.BigEndian.Uint32(b[24:]),
 		id:          plumbing.Hash(b[indexStat : indexStat+20]),
 		stage:       int(flags&flagStage) >> 12,
@@ -112,35 +145,33 @@ func decodeIndexEntry(b []byte, version uint32, previous string) (indexEntry, in
 	at := indexFixed
 	if flags&flagExtended != 0 {
 		if version < 3 || len(b) < at+2 {
-			return indexEntry{}, 0, errMalformedIndex
+			return e, nil, 0, errMalformedIndex
 		}
 		more := binary.BigEndian.Uint16(b[at:])
 		e.skipWorktree, e.intentToAdd = more&flagSkipWorktree != 0, more&flagIntentToAdd != 0
 		at += 2
 	}
-	prefix := ""
-	if version == 4 {
-		// The name is what the previous one leaves when so many bytes are taken off its end, and a suffix.
-		strip, n := offsetVarint(b[at:])
-		if n == 0 || strip > uint64(len(previous)) {
-			return indexEntry{}, 0, errMalformedIndex
+	from := at
+	if version == 4 { // a number stands before the name, and may hold a NUL
+		_, n := offsetVarint(b[at:])
+		if n == 0 {
+			return e, nil, 0, errMalformedIndex
 		}
-		prefix = previous[:len(previous)-int(strip)] //nolint:gosec // not over the length
 		at += n
 	}
 	end := bytes.IndexByte(b[at:], 0)
 	if end < 0 {
-		return indexEntry{}, 0, errMalformedIndex
+		return e, nil, 0, errMalformedIndex
 	}
-	e.path = prefix + string(b[at:at+end])
+	name = b[from : at+end]
 	if version == 4 {
-		return e, at + end + 1, nil
+		return e, name, at + end + 1, nil
 	}
-	size := (at + end + 8) &^ 7 // one to eight NULs, up to a multiple of eight
+	size = (at + end + 8) &^ 7 // one to eight NULs, up to a multiple of eight
 	if size > len(b) {
-		return indexEntry{}, 0, errMalformedIndex
+		return e, nil, 0, errMalformedIndex
 	}
-	return e, size, nil
+	return e, name, size, nil
 }
 
 // offsetVarint reads the variable-width integer that pack files use for offsets. It gives 0 bytes for a malformed one.
@@ -174,22 +205,23 @@ func (x *gitIndex) supported() error {
 // conflicts gives the paths whose merge conflict is unresolved.
 func (x *gitIndex) conflicts() []string {
 	var paths []string
-	for _, e := range x.entries {
-		if e.stage != 0 && (len(paths) == 0 || paths[len(paths)-1] != e.path) {
-			paths = append(paths, e.path)
+	_, _ = x.walk(func(path []byte, e indexEntry) {
+		if e.stage != 0 && (len(paths) == 0 || paths[len(paths)-1] != string(path)) {
+			paths = append(paths, string(path))
 		}
-	}
+	})
 	return paths
 }
 
 // indexed gives the entries of the paths that are keys of want.
 func indexed[V any](x *gitIndex, want map[string]V) map[string]indexEntry {
 	found := make(map[string]indexEntry, len(want))
-	for _, e := range x.entries {
-		if _, ok := want[e.path]; ok && e.stage == 0 {
+	_, _ = x.walk(func(path []byte, e indexEntry) {
+		if _, ok := want[string(path)]; ok && e.stage == 0 {
+			e.path = string(path)
 			found[e.path] = e
 		}
-	}
+	})
 	return found
 }
 
@@ -198,14 +230,7 @@ func (e indexEntry) modeString() string { return strconv.FormatUint(uint64(e.mod
 
 // same reports whether two indexes hold the same files, whatever they know of their times and sizes.
 func (x *gitIndex) same(y *gitIndex) bool {
-	if len(x.entries) != len(y.entries) {
-		return false
-	}
-	for i, e := range x.entries {
-		f := y.entries[i]
-		if e.path != f.path || e.mode != f.mode || e.id != f.id || e.stage != f.stage || e.intentToAdd != f.intentToAdd {
-			return false
-		}
-	}
-	return true
+	return x.count == y.count && slices.EqualFunc(x.entries(), y.entries(), func(e, f indexEntry) bool {
+		return e.path == f.path && e.mode == f.mode && e.id == f.id && e.stage == f.stage && e.intentToAdd == f.intentToAdd
+	})
 }

@@ -194,7 +194,7 @@ func TestIndexAgainstGit(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, e := range index.entries {
+		for _, e := range index.entries() {
 			got = append(got, fmt.Sprintf("%06o %s %d\t%s", e.mode, e.id, e.stage, e.path))
 			if e.intentToAdd != (e.path == "later") {
 				t.Errorf("%s: intent to add: %v", e.path, e.intentToAdd)
@@ -218,8 +218,8 @@ func FuzzDecodeIndex(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		index, err := decodeIndex(b)
-		if err == nil && len(index.entries)*indexFixed > len(b) {
-			t.Errorf("%d entries of %d bytes", len(index.entries), len(b))
+		if err == nil && len(index.entries())*indexFixed > len(b) {
+			t.Errorf("%d entries of %d bytes", len(index.entries()), len(b))
 		}
 	})
 }
