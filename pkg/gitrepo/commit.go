@@ -72,11 +72,11 @@ func (r *Repo) commit(ctx context.Context, q CommitRequest) (Revision, error) {
 	if len(p.files) == 0 {
 		return Revision{}, ErrUnchanged
 	}
-	tree, err := r.build(ctx, p)
+	edit, err := r.build(ctx, p)
 	if err != nil {
 		return Revision{}, err
 	}
-	c := &commitRun{repo: r, q: q, plan: p, message: message, tree: tree.String()}
+	c := &commitRun{repo: r, q: q, plan: p, message: message, tree: edit.root().String(), trees: edit.moves}
 	if c.hooks, err = r.findHooks(ctx, config, q.Output); err != nil {
 		return Revision{}, err
 	}
@@ -101,6 +101,7 @@ type commitRun struct {
 	hooks   *hooks
 	message string
 	tree    string
+	trees   map[string]treeMove
 	rev     Revision // zero until the commit object is made
 	txn     *txn
 }
@@ -204,6 +205,9 @@ func (c *commitRun) undo(cause error) error {
 // makeIndex makes the new index in the transaction's folder: the present one, and the files as they now are on disk, so
 // that git need not look at them again.
 func (c *commitRun) makeIndex(ctx context.Context) error {
+	if done, err := c.patchIndex(); done || err != nil {
+		return err
+	}
 	if err := c.txn.copyIndex(); err != nil {
 		return fmt.Errorf("update index: %w", err)
 	}

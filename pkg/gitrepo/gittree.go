@@ -167,21 +167,40 @@ type treeChange struct {
 	remove bool
 }
 
-// editTree applies changes, by path, to a root tree. It gives the id of the new root and the new tree objects, of which
-// only those along the changed paths are made. A folder that becomes empty goes away, as in git.
-func (s *objectStore) editTree(ctx context.Context, root plumbing.Hash, changes map[string]treeChange) (plumbing.Hash, []pendingObject, error) {
-	entries, objects, err := s.editEntries(ctx, root, "", changes)
-	if err != nil {
-		return plumbing.ZeroHash, nil, err
-	}
-	top := newObject(plumbing.TreeObject, encodeTree(entries))
-	return top.id, append(objects, top), nil
+// treeEdit makes new trees of old ones.
+type treeEdit struct {
+	objects *objectStore
+	made    []pendingObject     // the new trees
+	moves   map[string]treeMove // what they take the place of, by folder; "" is the root
 }
 
-func (s *objectStore) editEntries(ctx context.Context, id plumbing.Hash, dir string, changes map[string]treeChange) ([]treeEntry, []pendingObject, error) {
-	entries, err := s.tree(ctx, id)
+// editTree applies changes, by path, to a root tree. Only the trees along the changed paths are made anew. A folder that
+// becomes empty goes away, as in git.
+func (s *objectStore) editTree(ctx context.Context, root plumbing.Hash, changes map[string]treeChange) (*treeEdit, error) {
+	e := &treeEdit{objects: s, moves: map[string]treeMove{}}
+	entries, err := e.entries(ctx, root, "", changes)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	e.add("", root, entries)
+	return e, nil
+}
+
+func (e *treeEdit) add(dir string, old plumbing.Hash, entries []treeEntry) plumbing.Hash {
+	o := newObject(plumbing.TreeObject, encodeTree(entries))
+	e.made = append(e.made, o)
+	e.moves[dir] = treeMove{from: old, to: o.id}
+	return o.id
+}
+
+// root gives the id of the new root.
+func (e *treeEdit) root() plumbing.Hash { return e.moves[""].to }
+
+// entries gives what a tree comes to hold; dir is its path, ending in a slash unless it is the root.
+func (e *treeEdit) entries(ctx context.Context, id plumbing.Hash, dir string, changes map[string]treeChange) ([]treeEntry, error) {
+	entries, err := e.objects.tree(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	below := map[string]map[string]treeChange{}
 	for path, c := range changes {
@@ -195,47 +214,44 @@ func (s *objectStore) editEntries(ctx context.Context, id plumbing.Hash, dir str
 		}
 		i := slices.IndexFunc(entries, func(e treeEntry) bool { return e.name == name })
 		if i >= 0 && !entries[i].isRegular() {
-			return nil, nil, irregular(dir+name, entries[i].mode)
+			return nil, irregular(dir+name, entries[i].mode)
 		}
 		switch {
 		case c.remove && i >= 0:
 			entries = slices.Delete(entries, i, i+1)
 		case c.remove:
-			return nil, nil, notExist(dir + name)
+			return nil, notExist(dir + name)
 		case i >= 0:
 			entries[i].id, entries[i].mode = c.id, c.mode
 		default:
 			entries = append(entries, treeEntry{mode: c.mode, name: name, id: c.id})
 		}
 	}
-	var objects []pendingObject
 	for name, sub := range below {
 		i := slices.IndexFunc(entries, func(e treeEntry) bool { return e.name == name })
 		var child plumbing.Hash
 		if i >= 0 {
 			if !entries[i].isDir() {
-				return nil, nil, &PathError{Path: dir + name, Reason: "is not a folder"}
+				return nil, &PathError{Path: dir + name, Reason: "is not a folder"}
 			}
 			child = entries[i].id
 		}
-		edited, made, err := s.editEntries(ctx, child, dir+name+"/", sub)
+		edited, err := e.entries(ctx, child, dir+name+"/", sub)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		objects = append(objects, made...)
 		if len(edited) == 0 {
 			if i >= 0 {
 				entries = slices.Delete(entries, i, i+1)
 			}
 			continue
 		}
-		o := newObject(plumbing.TreeObject, encodeTree(edited))
-		objects = append(objects, o)
+		id := e.add(dir+name, child, edited)
 		if i >= 0 {
-			entries[i].id = o.id
+			entries[i].id = id
 		} else {
-			entries = append(entries, treeEntry{mode: modeDir, name: name, id: o.id})
+			entries = append(entries, treeEntry{mode: modeDir, name: name, id: id})
 		}
 	}
-	return entries, objects, nil
+	return entries, nil
 }

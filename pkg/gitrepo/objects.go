@@ -231,11 +231,16 @@ func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync b
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8) // the fsyncs wait for the same journal commit of the file system, so they overlap well
 	for _, o := range objects {
+		// Compressing here, one after another, needs the memory for it once.
+		encoded, err := encodeLoose(o)
+		if err != nil {
+			return errors.Join(fmt.Errorf("write object %s: %w", o.id, err), g.Wait())
+		}
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := s.writeLoose(o, sync); err != nil {
+			if err := s.writeLoose(o.id, encoded, sync); err != nil {
 				return fmt.Errorf("write object %s: %w", o.id, err)
 			}
 			return nil
@@ -244,8 +249,8 @@ func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync b
 	return g.Wait()
 }
 
-func (s *objectStore) writeLoose(o pendingObject, sync bool) (err error) {
-	hex := o.id.String()
+func (s *objectStore) writeLoose(id plumbing.Hash, encoded []byte, sync bool) (err error) {
+	hex := id.String()
 	dir := filepath.Join(s.dir, hex[:2])
 	path := filepath.Join(dir, hex[2:])
 	if _, err := os.Stat(path); err == nil {
@@ -263,7 +268,10 @@ func (s *objectStore) writeLoose(o pendingObject, sync bool) (err error) {
 			_ = os.Remove(tmp.Name())
 		}
 	}()
-	if err := errors.Join(encodeLoose(tmp, o), tmp.Chmod(0o444)); err != nil {
+	if _, err := tmp.Write(encoded); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := tmp.Chmod(0o444); err != nil {
 		return errors.Join(err, tmp.Close())
 	}
 	if sync {
@@ -283,19 +291,20 @@ func (s *objectStore) writeLoose(o pendingObject, sync bool) (err error) {
 	return nil
 }
 
-func encodeLoose(w io.Writer, o pendingObject) error {
-	buf := bufio.NewWriter(w)
-	enc := objfile.NewWriter(buf)
+// encodeLoose gives the bytes of an object's file.
+func encodeLoose(o pendingObject) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := objfile.NewWriter(&buf)
 	if err := enc.WriteHeader(o.kind, int64(len(o.content))); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := enc.Write(o.content); err != nil {
-		return err
+		return nil, err
 	}
 	if err := enc.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	return buf.Flush()
+	return buf.Bytes(), nil
 }
 
 // syncDir makes renames in a folder durable, where the system can.

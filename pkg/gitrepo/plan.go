@@ -53,7 +53,7 @@ func (r *Repo) plan(ctx context.Context, config *gitConfig, q CommitRequest) (*c
 	if err := index.supported(); err != nil {
 		return nil, err
 	}
-	if paths := index.conflicts(); len(paths) > 0 {
+	if paths := index.unmerged; len(paths) > 0 {
 		return nil, diag.WithHint(&StateError{Reason: "files have unresolved merge conflicts", Paths: paths},
 			"resolve them and `git add` the files, or give the merge up with `git merge --abort`")
 	}
@@ -149,8 +149,8 @@ func (r *Repo) operationInProgress() error {
 	return nil
 }
 
-// build makes the objects of the commit's tree. It gives the tree's id.
-func (r *Repo) build(ctx context.Context, p *commitPlan) (tree plumbing.Hash, err error) {
+// build makes the objects of the commit's tree, and says which trees they are.
+func (r *Repo) build(ctx context.Context, p *commitPlan) (*treeEdit, error) {
 	changes := make(map[string]treeChange, len(p.files))
 	var objects []pendingObject
 	for i := range p.files {
@@ -161,9 +161,9 @@ func (r *Repo) build(ctx context.Context, p *commitPlan) (tree plumbing.Hash, er
 		}
 		o, err := p.convert.blob(ctx, f.path, f.content, true)
 		if err != nil {
-			return plumbing.ZeroHash, err
+			return nil, err
 		}
-		if o.content != nil {
+		if f.converted = o.content == nil; !f.converted {
 			objects = append(objects, o)
 		}
 		f.new = treeEntry{mode: modeFile, name: f.path, id: o.id}
@@ -172,11 +172,11 @@ func (r *Repo) build(ctx context.Context, p *commitPlan) (tree plumbing.Hash, er
 		}
 		changes[f.path] = treeChange{mode: f.new.mode, id: o.id}
 	}
-	tree, trees, err := r.objects.editTree(ctx, p.parent, changes)
+	edit, err := r.objects.editTree(ctx, p.parent, changes)
 	if err != nil {
-		return plumbing.ZeroHash, err
+		return nil, err
 	}
-	return tree, r.objects.write(ctx, append(objects, trees...), len(fsyncArgs(p.config)) > 0)
+	return edit, r.objects.write(ctx, append(objects, edit.made...), len(fsyncArgs(p.config)) > 0)
 }
 
 // sameAs reports whether two plans, made before and after the index was locked, are about the same state.

@@ -23,7 +23,8 @@ type replacement struct {
 	perm    fs.FileMode // of the file there is now
 	exec    bool        // whether a new file is executable
 	// In commits: the tree entries before and after.
-	old, new treeEntry
+	old, new  treeEntry
+	converted bool // whether git made the blob: it is not the file byte for byte
 }
 
 func digest(b []byte) string {

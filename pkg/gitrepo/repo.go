@@ -26,6 +26,8 @@ type Repo struct {
 	configMu sync.Mutex
 	config   *gitConfig
 
+	index keptIndex
+
 	atStep func(step string) // nil but in tests: called as a write gets on
 }
 
