@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -102,7 +103,7 @@ func (b *Bundle) Empty() bool {
 	return !b.Partial && !slices.ContainsFunc(b.Items, func(i Item) bool { return !i.Empty })
 }
 
-var commitText = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+var commitText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`) })
 
 // Build makes the documents of one unit. Faults in the values (a sealed secret, a reserved key) come as a [diag.List], all
 // of them; other errors are about the input itself.
@@ -111,7 +112,7 @@ func Build(in Input) (*Bundle, error) {
 	if err := unit.Check(); err != nil {
 		return nil, fmt.Errorf("build bundle: %w", err)
 	}
-	if !commitText.MatchString(in.Commit) {
+	if !commitText().MatchString(in.Commit) {
 		return nil, fmt.Errorf("build bundle %s: %q is not a full commit id", unit, in.Commit)
 	}
 	b := &Bundle{Unit: unit, Commit: in.Commit, Partial: in.Partial}

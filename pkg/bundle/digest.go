@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -15,7 +16,7 @@ import (
 // Digest identifies content: "sha256:" and 64 lower-case hexadecimal digits.
 type Digest string
 
-var digestText = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var digestText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
 
 // DigestOf gives the digest of data.
 func DigestOf(data []byte) Digest {
@@ -25,7 +26,7 @@ func DigestOf(data []byte) Digest {
 
 // Check says whether d is well formed.
 func (d Digest) Check() error {
-	if !digestText.MatchString(string(d)) {
+	if !digestText().MatchString(string(d)) {
 		return fmt.Errorf("%q is not a digest", string(d))
 	}
 	return nil
@@ -81,12 +82,14 @@ type Layout struct {
 // MaxPrefix is the longest prefix in bytes.
 const MaxPrefix = 256
 
-var prefixText = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
+var prefixText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
+})
 
 // Check says whether the prefixes can be part of object keys.
 func (l Layout) Check() error {
 	for _, prefix := range []string{l.Prefix, l.VaultPrefix} {
-		if prefix != "" && (len(prefix) > MaxPrefix || !prefixText.MatchString(prefix)) {
+		if prefix != "" && (len(prefix) > MaxPrefix || !prefixText().MatchString(prefix)) {
 			return fmt.Errorf("prefix %q: only letters, digits, ., _ and - in parts separated by / are allowed", prefix)
 		}
 	}

@@ -103,7 +103,7 @@ func (m *Manifest) Check() error {
 		return fmt.Errorf("manifest: neither %s nor a %s", APIVersion, kindManifest)
 	case m.Serial < 1 || m.Serial > maxSerial:
 		return fmt.Errorf("manifest: serial %d is out of range", m.Serial)
-	case !commitText.MatchString(m.Commit):
+	case !commitText().MatchString(m.Commit):
 		return fmt.Errorf("manifest: %q is not a full commit id", m.Commit)
 	case m.Namespaces == nil:
 		return fmt.Errorf("manifest: names no list of namespaces")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -23,8 +24,8 @@ type converter struct {
 
 var (
 	// Attributes that convert any content, and those that concern only files with CRs. [attr] macros name them too.
-	anyContent  = regexp.MustCompile(`\b(filter|ident|working-tree-encoding)\b`)
-	lineEndings = regexp.MustCompile(`\b(text|eol|crlf)\b`)
+	anyContent  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(filter|ident|working-tree-encoding)\b`) })
+	lineEndings = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(text|eol|crlf)\b`) })
 )
 
 func newConverter(r *Repo, c *gitConfig) *converter {
@@ -71,7 +72,7 @@ func (v *converter) blob(ctx context.Context, path string, content []byte, store
 		return pendingObject{}, fmt.Errorf("convert %s as git add would: %w", path, err)
 	}
 	hash := strings.TrimSpace(string(out))
-	if !fullHash.MatchString(hash) {
+	if !isFullHash(hash) {
 		return pendingObject{}, errors.New("git hash-object gave no hash")
 	}
 	return pendingObject{id: plumbing.NewHash(hash), kind: plumbing.BlobObject}, nil
@@ -86,8 +87,8 @@ func (v *converter) mayConvert(path string, content []byte) bool {
 			break
 		}
 	}
-	if anyContent.MatchString(attributes) {
+	if anyContent().MatchString(attributes) {
 		return true
 	}
-	return bytes.ContainsRune(content, '\r') && (v.autocrlf || lineEndings.MatchString(attributes))
+	return bytes.ContainsRune(content, '\r') && (v.autocrlf || lineEndings().MatchString(attributes))
 }

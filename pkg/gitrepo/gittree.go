@@ -106,7 +106,7 @@ func (s *objectStore) commitTree(ctx context.Context, rev Revision) (plumbing.Ha
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	hash, ok := strings.CutPrefix(line, "tree ")
-	if !ok || !fullHash.MatchString(hash) {
+	if !ok || !isFullHash(hash) {
 		return plumbing.ZeroHash, fmt.Errorf("read object %s: malformed commit object", id)
 	}
 	return plumbing.NewHash(hash), nil

@@ -92,12 +92,12 @@ func parseCommit(b []byte) (commitObject, error) {
 		key, value, _ = strings.Cut(line, " ")
 		switch key {
 		case "tree":
-			if !fullHash.MatchString(value) {
+			if !isFullHash(value) {
 				return commitObject{}, errMalformedCommit
 			}
 			c.tree = plumbing.NewHash(value)
 		case "parent":
-			if !fullHash.MatchString(value) {
+			if !isFullHash(value) {
 				return commitObject{}, errMalformedCommit
 			}
 			c.Parents = append(c.Parents, Revision{Hash: value})
@@ -266,7 +266,7 @@ func parseBlame(out string) map[int]string {
 	hashes := map[int]string{}
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
-		if len(fields) < 3 || len(fields) > 4 || line[0] == '\t' || !fullHash.MatchString(fields[0]) {
+		if len(fields) < 3 || len(fields) > 4 || line[0] == '\t' || !isFullHash(fields[0]) {
 			continue
 		}
 		if n, err := strconv.Atoi(fields[2]); err == nil {

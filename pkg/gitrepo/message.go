@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Trailer is one "Key: value" line at the end of a commit message.
 type Trailer struct{ Key, Value string }
 
 var (
-	trailerLine = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)$`)
-	trailerKey  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+	trailerLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)$`) })
+	trailerKey  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`) })
 )
 
 // message puts a commit message together: subject, body and trailers, a blank line between them.
@@ -30,7 +31,7 @@ func (q CommitRequest) message() (string, error) {
 		b.WriteString("\n\n" + body)
 	}
 	for i, t := range q.Trailers {
-		if !trailerKey.MatchString(t.Key) || strings.ContainsAny(t.Value, "\n\r\x00") || strings.TrimSpace(t.Value) == "" {
+		if !trailerKey().MatchString(t.Key) || strings.ContainsAny(t.Value, "\n\r\x00") || strings.TrimSpace(t.Value) == "" {
 			return "", fmt.Errorf("trailer %q must be a word and one line of text", t.Key)
 		}
 		if i == 0 {
@@ -81,7 +82,7 @@ func parseTrailers(paragraph string) []Trailer {
 	others, generated := 0, false
 	continues := false
 	for line := range strings.SplitSeq(paragraph, "\n") {
-		switch m := trailerLine.FindStringSubmatch(line); {
+		switch m := trailerLine().FindStringSubmatch(line); {
 		case strings.HasPrefix(line, "(cherry picked from commit "):
 			generated, continues = true, false
 		case m != nil:

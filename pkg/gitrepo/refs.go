@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -32,14 +31,17 @@ func (v Revision) Short() string { return v.Hash[:min(10, len(v.Hash))] }
 // IsZero reports whether v is no commit.
 func (v Revision) IsZero() bool { return v.Hash == "" }
 
-var fullHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
+// isFullHash reports whether s is a whole id: 40 lower-case hexadecimal digits.
+func isFullHash(s string) bool {
+	return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == ""
+}
 
 // object gives the id as go-git has it; the zero hash for no commit.
 func (v Revision) object() (plumbing.Hash, error) {
 	if v.IsZero() {
 		return plumbing.ZeroHash, nil
 	}
-	if !fullHash.MatchString(v.Hash) {
+	if !isFullHash(v.Hash) {
 		return plumbing.ZeroHash, &UnknownRevisionError{Rev: v.Hash, Reason: "not a full commit hash"}
 	}
 	return plumbing.NewHash(v.Hash), nil
@@ -81,7 +83,7 @@ func (r *Repo) readHead() (ref, hash string, err error) {
 		}
 		target, symbolic := strings.CutPrefix(value, "ref:")
 		if !symbolic {
-			if !fullHash.MatchString(value) {
+			if !isFullHash(value) {
 				return "", "", fmt.Errorf("read %s: malformed ref", name)
 			}
 			if name == "HEAD" {
@@ -146,7 +148,7 @@ func (r *Repo) packedRef(name string) (string, error) {
 		return "", err
 	}
 	for line := range strings.Lines(string(b)) {
-		if hash, ref, ok := strings.Cut(strings.TrimRight(line, "\r\n"), " "); ok && ref == name && fullHash.MatchString(hash) {
+		if hash, ref, ok := strings.Cut(strings.TrimRight(line, "\r\n"), " "); ok && ref == name && isFullHash(hash) {
 			return hash, nil
 		}
 	}
@@ -167,7 +169,7 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (Revision, error) {
 				"make the first commit")
 		}
 		return v, nil
-	case fullHash.MatchString(rev):
+	case isFullHash(rev):
 		if kind, _, err := r.objects.read(ctx, plumbing.NewHash(rev)); err == nil && kind == plumbing.CommitObject {
 			return Revision{Hash: rev}, nil
 		}
@@ -189,7 +191,7 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (Revision, error) {
 		return Revision{}, fmt.Errorf("resolve %q: %w", rev, err)
 	}
 	hash := strings.TrimSpace(string(out))
-	if !fullHash.MatchString(hash) {
+	if !isFullHash(hash) {
 		return Revision{}, &UnknownRevisionError{Rev: rev, Reason: "git gave no commit hash"}
 	}
 	return Revision{Hash: hash}, nil

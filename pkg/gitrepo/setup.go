@@ -35,7 +35,7 @@ func (r *Repo) Config(ctx context.Context, key string) (string, error) {
 // repository does not have is no ancestor.
 func (r *Repo) IsAncestor(ctx context.Context, older, newer string) (bool, error) {
 	for _, hash := range []string{older, newer} {
-		if !fullHash.MatchString(hash) {
+		if !isFullHash(hash) {
 			return false, fmt.Errorf("compare commits: %q is no full hash", hash)
 		}
 	}
@@ -59,7 +59,7 @@ func (r *Repo) IsAncestor(ctx context.Context, older, newer string) (bool, error
 // repository does not have is related to none.
 func (r *Repo) IsRelated(ctx context.Context, a, b string) (bool, error) {
 	for _, hash := range []string{a, b} {
-		if !fullHash.MatchString(hash) {
+		if !isFullHash(hash) {
 			return false, fmt.Errorf("compare commits: %q is no full hash", hash)
 		}
 	}

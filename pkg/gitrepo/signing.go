@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 )
@@ -160,8 +161,10 @@ func expandHome(path string) string {
 }
 
 var (
-	identityTrouble = regexp.MustCompile(`(?i)tell me who you are|ident name|no (email|name) was given|auto-detect|identity unknown`)
-	signingTrouble  = regexp.MustCompile(`(?i)sign|gpg|ssh|key|cannot run`)
+	identityTrouble = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)tell me who you are|ident name|no (email|name) was given|auto-detect|identity unknown`)
+	})
+	signingTrouble = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)sign|gpg|ssh|key|cannot run`) })
 )
 
 // makeCommit writes the commit object with "git commit-tree": it signs exactly as "git commit -S" would.
@@ -180,9 +183,9 @@ func (r *Repo) makeCommit(ctx context.Context, c *gitConfig, tree string, q Comm
 	g, failed := errors.AsType[*GitError](err)
 	switch {
 	case err == nil:
-	case failed && identityTrouble.MatchString(g.Stderr):
+	case failed && identityTrouble().MatchString(g.Stderr):
 		return Revision{}, diag.WithHint(&IdentityError{Output: g.Stderr}, "%s", identityHint)
-	case failed && q.Sign != SignNever && signingTrouble.MatchString(g.Stderr):
+	case failed && q.Sign != SignNever && signingTrouble().MatchString(g.Stderr):
 		format := signFormat(c)
 		hint := sshHint
 		if format == "openpgp" && c.get("user.signingkey") != "" {
@@ -193,7 +196,7 @@ func (r *Repo) makeCommit(ctx context.Context, c *gitConfig, tree string, q Comm
 		return Revision{}, fmt.Errorf("make commit: %w", err)
 	}
 	hash := strings.TrimSpace(string(out))
-	if !fullHash.MatchString(hash) {
+	if !isFullHash(hash) {
 		return Revision{}, errors.New("make commit: git gave no commit hash")
 	}
 	return Revision{Hash: hash}, nil

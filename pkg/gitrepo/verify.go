@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -95,7 +96,9 @@ func signatureFormat(armor string) string {
 	return "openpgp"
 }
 
-var openpgpSigner = regexp.MustCompile(`^\s*(\S+)\s+(?:namespaces="git"\s+)?openpgp:([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})\s*(?:#.*)?$`)
+var openpgpSigner = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*(\S+)\s+(?:namespaces="git"\s+)?openpgp:([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})\s*(?:#.*)?$`)
+})
 
 // splitSigners takes the OpenPGP lines out of an allowed signers file: principals by upper-case fingerprint.
 func splitSigners(file []byte) (ssh []byte, openpgp map[string]string) {
@@ -104,7 +107,7 @@ func splitSigners(file []byte) (ssh []byte, openpgp map[string]string) {
 	lines := bufio.NewScanner(bytes.NewReader(file))
 	lines.Buffer(nil, len(file)+1)
 	for lines.Scan() {
-		if m := openpgpSigner.FindStringSubmatch(lines.Text()); m != nil {
+		if m := openpgpSigner().FindStringSubmatch(lines.Text()); m != nil {
 			openpgp[strings.ToUpper(m[2])] = m[1]
 			continue
 		}
@@ -114,18 +117,22 @@ func splitSigners(file []byte) (ssh []byte, openpgp map[string]string) {
 }
 
 var (
-	sshGood    = regexp.MustCompile(`(?m)^Good "git" signature for (.+) with \S+ key (SHA256:\S+)$`)
-	sshUnknown = regexp.MustCompile(`(?m)^Good "git" signature with \S+ key (SHA256:\S+)$`)
+	sshGood = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^Good "git" signature for (.+) with \S+ key (SHA256:\S+)$`)
+	})
+	sshUnknown = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^Good "git" signature with \S+ key (SHA256:\S+)$`)
+	})
 )
 
 // readSSH takes in what "git verify-commit" passed on from ssh-keygen.
 func (s *Signature) readSSH(said string, accepted bool) {
-	if m := sshGood.FindStringSubmatch(said); m != nil && accepted {
+	if m := sshGood().FindStringSubmatch(said); m != nil && accepted {
 		s.Status, s.Signer, s.Key = Good, m[1], m[2]
 		return
 	}
 	s.Detail = oneLine(said)
-	if m := sshUnknown.FindStringSubmatch(said); m != nil {
+	if m := sshUnknown().FindStringSubmatch(said); m != nil {
 		s.Status, s.Key, s.Detail = UnknownSigner, m[1], "the key is not among the allowed signers"
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -25,8 +26,10 @@ type header struct {
 }
 
 var (
-	moduleName    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-	moduleVersion = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`)
+	moduleName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`) })
+	moduleVersion = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`)
+	})
 )
 
 // readHeader parses a source up to its imports, unless its description is written down.
@@ -103,11 +106,11 @@ func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 	if len(found) > 0 {
 		return found
 	}
-	if !moduleName.MatchString(h.name) {
+	if !moduleName().MatchString(h.name) {
 		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's name", h.name),
 			`names are lower case with hyphens: @module(name="my-module", …)`))
 	}
-	if !moduleVersion.MatchString(h.version) {
+	if !moduleVersion().MatchString(h.version) {
 		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.version),
 			`versions are three numbers: @module(…, version="1.0.0")`))
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/literal"
@@ -48,8 +49,8 @@ func (m marks) inherited() marks {
 
 var (
 	knownMarks   = []string{"secret", "merge", "promote", "module"}
-	rotationText = regexp.MustCompile(`^[1-9][0-9]*[smhdwy]$`)
-	secretType   = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	rotationText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]*[smhdwy]$`) })
+	secretType   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`) })
 )
 
 // readMarks reads attributes. Attributes that are not lcm's are left alone, unless they look like one misspelt: a secret
@@ -98,9 +99,9 @@ func parseSecret(args []arg) (marks, error) {
 	m := marks{secret: true}
 	for _, a := range args {
 		switch {
-		case a.key == "type" && secretType.MatchString(a.value):
+		case a.key == "type" && secretType().MatchString(a.value):
 			m.secretType = a.value
-		case a.key == "rotate" && rotationText.MatchString(a.value):
+		case a.key == "rotate" && rotationText().MatchString(a.value):
 			m.rotation = a.value
 		default:
 			return m, diag.WithHint(fmt.Errorf("@secret does not understand %q", a), "write @secret(type=api-key, rotate=90d)")

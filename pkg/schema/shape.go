@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -63,17 +64,17 @@ type condition struct {
 }
 
 var (
-	presenceTest = regexp.MustCompile(`[\w.]+ != _\|_ && `)
-	bareField    = regexp.MustCompile(`^[\w.]+$`)
+	presenceTest = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\w.]+ != _\|_ && `) })
+	bareField    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w.]+$`) })
 )
 
 // conditionText says a condition in words. That what is compared has to be there goes without saying.
 func conditionText(source string) string {
-	if bare, negated := strings.CutPrefix(source, "!"); bareField.MatchString(bare) {
+	if bare, negated := strings.CutPrefix(source, "!"); bareField().MatchString(bare) {
 		return bare + " is " + strconv.FormatBool(!negated)
 	}
 	return strings.NewReplacer(" != _|_", " is set", " == _|_", " is not set", " == ", " is ", " != ", " is not ", " && ", " and ", " || ", " or ").
-		Replace(presenceTest.ReplaceAllString(source, ""))
+		Replace(presenceTest().ReplaceAllString(source, ""))
 }
 
 func texts(conditions []condition) []string {
