@@ -152,10 +152,9 @@ type declared struct {
 	isSecret   bool
 }
 
-// declarations lists the fields of #Config and of all definitions, without the constraints that stand below if.
-func declarations(t *testing.T) []declared {
+// eachField visits the fields of #Config and of all definitions, without the constraints that stand below if.
+func eachField(t *testing.T, visit func(file string, f *ast.Field)) {
 	t.Helper()
-	var all []declared
 	for _, name := range files(t) {
 		src, err := fs.ReadFile(schemas.FS, name)
 		if err != nil {
@@ -170,13 +169,21 @@ func declarations(t *testing.T) []declared {
 			case *ast.Comprehension, *ast.LetClause, *ast.CallExpr:
 				return false
 			case *ast.Field:
-				if d, ok := declaration(name, n); ok {
-					all = append(all, d)
-				}
+				visit(name, n)
 			}
 			return true
 		}, nil)
 	}
+}
+
+func declarations(t *testing.T) []declared {
+	t.Helper()
+	var all []declared
+	eachField(t, func(file string, f *ast.Field) {
+		if d, ok := declaration(file, f); ok {
+			all = append(all, d)
+		}
+	})
 	return all
 }
 
@@ -230,4 +237,47 @@ func TestSecretNames(t *testing.T) {
 			t.Errorf("%s:%d: %s is plain here and secret elsewhere", d.file, d.line, d.name)
 		}
 	}
+}
+
+// TestMergeRules checks that every list says what becomes of it when several layers have it: nobody should have to find out
+// whether a block list is added to or replaced.
+func TestMergeRules(t *testing.T) {
+	lists := 0
+	eachField(t, func(file string, f *ast.Field) {
+		if !canBeList(f.Value, 0) {
+			return
+		}
+		lists++
+		if !slices.ContainsFunc(f.Attrs, func(a *ast.Attribute) bool { key, _ := a.Split(); return key == "merge" }) {
+			t.Errorf("%s:%d: a list without @merge", file, f.Pos().Line())
+		}
+	})
+	if lists < 80 {
+		t.Fatalf("only %d lists found", lists)
+	}
+}
+
+// canBeList reports whether an expression admits a list; of references it follows those to definitions.
+func canBeList(e ast.Expr, depth int) bool {
+	if depth > 8 {
+		return false
+	}
+	switch x := e.(type) {
+	case *ast.ListLit:
+		return true
+	case *ast.ParenExpr:
+		return canBeList(x.X, depth)
+	case *ast.UnaryExpr:
+		return canBeList(x.X, depth)
+	case *ast.BinaryExpr:
+		return canBeList(x.X, depth) || canBeList(x.Y, depth)
+	case *ast.Ident:
+		switch n := x.Node.(type) {
+		case *ast.Field:
+			return canBeList(n.Value, depth+1)
+		case ast.Expr:
+			return canBeList(n, depth+1)
+		}
+	}
+	return false
 }
