@@ -20,7 +20,8 @@ import (
 )
 
 var modules = [...]string{
-	"api-gateway", "cost-tracker", "data-pipeline", "inference-engine", "model-router", "observatory", "prompt-registry", "vector-store",
+	"api-gateway", "cost-tracker", "data-pipeline", "inference-engine", "model-router", "observatory", "prompt-registry",
+	"security-guard", "vector-store",
 }
 
 func load(t *testing.T) *schema.Set {
