@@ -20,7 +20,7 @@ import (
 )
 
 var modules = [...]string{
-	"api-gateway", "audit-trail", "auto-optimizer", "cost-tracker", "data-pipeline", "inference-engine", "model-router", "observatory", "policy-engine", "prompt-registry",
+	"api-gateway", "audit-trail", "auto-optimizer", "cost-tracker", "data-pipeline", "inference-engine", "model-router", "observatory", "policy-engine", "prompt-registry", "scaling-controller",
 	"security-guard", "vector-store",
 }
 
