@@ -20,9 +20,9 @@ import (
 )
 
 var modules = [...]string{
-	"api-gateway", "audit-trail", "auto-optimizer", "cost-tracker", "data-pipeline", "governance-dashboard", "inference-engine",
-	"model-router", "observatory", "policy-engine", "prompt-registry", "scaling-controller", "security-guard", "vector-store",
-	"workflow-orchestrator",
+	"api-gateway", "audit-trail", "auto-optimizer", "compliance-monitor", "cost-tracker", "data-pipeline",
+	"governance-dashboard", "inference-engine", "model-router", "observatory", "policy-engine", "prompt-registry",
+	"scaling-controller", "security-guard", "vector-store", "workflow-orchestrator",
 }
 
 func load(t *testing.T) *schema.Set {
