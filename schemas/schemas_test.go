@@ -21,8 +21,9 @@ import (
 
 var modules = [...]string{
 	"api-gateway", "audit-trail", "auto-optimizer", "compliance-monitor", "cost-tracker", "data-pipeline", "edge-agent",
-	"feature-store", "governance-dashboard", "inference-engine", "model-router", "observatory", "plugin-loader",
-	"policy-engine", "prompt-registry", "scaling-controller", "security-guard", "vector-store", "workflow-orchestrator",
+	"experiment-tracker", "feature-store", "governance-dashboard", "inference-engine", "model-router", "observatory",
+	"plugin-loader", "policy-engine", "prompt-registry", "scaling-controller", "security-guard", "vector-store",
+	"workflow-orchestrator",
 }
 
 func load(t *testing.T) *schema.Set {
