@@ -21,9 +21,9 @@ import (
 
 var modules = [...]string{
 	"api-gateway", "audit-trail", "auto-optimizer", "compliance-monitor", "cost-tracker", "data-pipeline", "edge-agent",
-	"experiment-tracker", "feature-store", "governance-dashboard", "inference-engine", "model-router", "observatory",
-	"plugin-loader", "policy-engine", "prompt-registry", "scaling-controller", "security-guard", "vector-store",
-	"workflow-orchestrator",
+	"evaluation-suite", "experiment-tracker", "feature-store", "governance-dashboard", "inference-engine", "model-router",
+	"observatory", "plugin-loader", "policy-engine", "prompt-registry", "scaling-controller", "security-guard",
+	"vector-store", "workflow-orchestrator",
 }
 
 func load(t *testing.T) *schema.Set {
