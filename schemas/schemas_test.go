@@ -23,7 +23,7 @@ var modules = [...]string{
 	"api-gateway", "audit-trail", "auto-optimizer", "compliance-monitor", "cost-tracker", "data-pipeline", "edge-agent",
 	"evaluation-suite", "experiment-tracker", "feature-store", "governance-dashboard", "inference-engine", "model-router",
 	"observatory", "plugin-loader", "policy-engine", "prompt-registry", "scaling-controller", "security-guard",
-	"vector-store", "workflow-orchestrator",
+	"vector-store", "webhook-manager", "workflow-orchestrator",
 }
 
 func load(t *testing.T) *schema.Set {
