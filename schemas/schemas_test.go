@@ -36,7 +36,7 @@ func load(t *testing.T) *schema.Set {
 		}
 		sources = append(sources, schema.Source{File: name, Data: data, Builtin: true})
 	}
-	set, err := schema.Load(sources)
+	set, err := schema.Load(sources, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ retry: {max_retries: 3, multiplier: 1.5}
 `
 
 func TestBuiltins(t *testing.T) {
-	set, err := Load(builtins(t))
+	set, err := Load(builtins(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func BenchmarkCompile(b *testing.B) {
 	b.Run("load", func(b *testing.B) { // the headers of all modules, and the description of one
 		b.ReportAllocs()
 		for b.Loop() {
-			set, err := Load(all)
+			set, err := Load(all, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -178,7 +178,7 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkValidate(b *testing.B) {
-	set, err := Load(builtins(b))
+	set, err := Load(builtins(b), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func (x *mutator) value(p tree.Path, n *tree.Node) *tree.Node {
 // What the description is certain of is what CUE says, on thousands of configurations that are nearly right; and it is
 // certain of nearly all that are valid.
 func TestCertain(t *testing.T) {
-	set, err := Load(builtins(t))
+	set, err := Load(builtins(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestCertain(t *testing.T) {
 
 // No valid configuration in testdata needs CUE.
 func TestValidNeedsNoCUE(t *testing.T) {
-	set, err := Load(builtins(t))
+	set, err := Load(builtins(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,11 +57,11 @@ func TestDescriptions(t *testing.T) {
 		// The header as the source says it too.
 		plain := src
 		plain.File = "other/" + src.File + "x.cue"
-		set, err := Load([]Source{plain})
-		if err != nil {
-			t.Fatal(err)
+		h, found := readHeader(plain)
+		if len(found) > 0 {
+			t.Fatal(found)
 		}
-		fresh.header = set.modules[m.Name()].header
+		fresh.header = h
 		if *update {
 			if err := os.WriteFile(file, fresh.describe(), 0o644); err != nil {
 				t.Fatal(err)

@@ -128,7 +128,7 @@ func mutate(r *rand.Rand, n *tree.Node, words []string) *tree.Node {
 
 // The description and CUE agree on thousands of configurations that are nearly right.
 func TestAgreement(t *testing.T) {
-	set, err := Load(builtins(t))
+	set, err := Load(builtins(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

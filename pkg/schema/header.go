@@ -36,7 +36,7 @@ var (
 func readHeader(src Source) (header, diag.List) {
 	display := src.File
 	if src.Builtin {
-		display = builtinFile(strings.ReplaceAll(strings.TrimSuffix(src.File[strings.LastIndex(src.File, "/")+1:], ".cue"), "_", "-"))
+		display = builtinFile(moduleOfFile(src.File))
 	}
 	digest := sourceDigest(src.Data)
 	if d := descriptionOf(src, digest); d != nil {

@@ -15,7 +15,7 @@ import (
 // faults gives what is wrong with sources, as "FILE:LINE:COLUMN CODE MESSAGE | HINT".
 func faults(t *testing.T, sources ...Source) []string {
 	t.Helper()
-	set, err := Load(sources)
+	set, err := Load(sources, nil)
 	if err == nil {
 		for _, name := range set.Names() {
 			if _, err = set.Module(name); err != nil {
@@ -105,9 +105,9 @@ func TestDuplicates(t *testing.T) {
 		related string
 	}{
 		{[]Source{other, mine}, `schemas/other.cue:2:1 duplicate: there is another module "mine" | give this one another name in @module`, "schemas/mine.cue:2:1"},
-		{[]Source{mine, builtin}, `schemas/mine.cue:2:1 duplicate: module "mine" is built in and cannot be replaced | give this one another name in @module`, "schema:mine:2:1"},
+		{[]Source{mine, builtin}, `schemas/mine.cue:2:1 duplicate: module "mine" is built in and cannot be replaced | give this one another name in @module`, "schema:mine"},
 	} {
-		_, err := Load(tt.sources)
+		_, err := Load(tt.sources, nil)
 		found, _ := errors.AsType[diag.List](err)
 		if got := lines(found); len(got) != 1 || got[0] != tt.want || found[0].Related[0].Position.String() != tt.related {
 			t.Errorf("got %q %v", got, found)
@@ -116,7 +116,7 @@ func TestDuplicates(t *testing.T) {
 }
 
 func TestSet(t *testing.T) {
-	set, err := Load(builtins(t))
+	set, err := Load(builtins(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestHostile(t *testing.T) {
 		if testing.Short() {
 			break
 		}
-		set, err := Load([]Source{inlineSource(body)})
+		set, err := Load([]Source{inlineSource(body)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

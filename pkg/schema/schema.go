@@ -58,13 +58,22 @@ const (
 	CodeLimit     = "schema-limit"     // too large, too deep, too slow, or a function that cannot be bounded
 	CodeMark      = "schema-mark"      // a mark that is not understood
 	CodeInvalid   = "schema-invalid"   // CUE, but contradictory
+	CodeLocked    = "schema-locked"    // not the version of a built-in module that the repository is held to
 )
 
 // Source is the text of one module.
 type Source struct {
-	File    string // slash-separated, relative to the repository's root; not shown for built-in modules
-	Data    []byte // not to be changed afterwards
-	Builtin bool   // comes with the program; positions read "schema:NAME:LINE:COLUMN"
+	File    string                 // slash-separated, relative to the repository's root; not shown for built-in modules
+	Data    []byte                 // not to be changed afterwards
+	Open    func() ([]byte, error) // gives the text where Data is nil, when it is first needed
+	Builtin bool                   // comes with the program, as NAME.cue or NAME@VERSION.cue; positions read "schema:NAME:LINE:COLUMN"
+}
+
+// Pin is the version of a built-in module that a repository is held to.
+type Pin struct {
+	Version string
+	Digest  string        // as [Module.Digest]
+	Pos     diag.Position // where it is written
 }
 
 // Set is the modules of a repository.
@@ -73,28 +82,30 @@ type Set struct {
 	modules map[string]*lazyModule
 }
 
+// lazyModule is a module that is read when it is first asked for.
 type lazyModule struct {
-	header header
-	source Source
-	load   func() (*Module, error)
+	builtin bool
+	pos     diag.Position // of the header, as far as it is known
+	choose  func() (chosen, error)
+	load    func() (*Module, error)
 }
 
-// Load reads the headers of all modules. The error is a [diag.List]: headers that cannot be read, names that two modules
-// share. An organisation's module cannot take the name of a built-in one.
-func Load(sources []Source) (*Set, error) {
+// chosen is the source of a module, of several versions the one that counts.
+type chosen struct {
+	source Source
+	header header
+}
+
+// Load gives the modules of sources. Only what the repository itself adds is looked into: a built-in module is known by the
+// name of its file until it is asked for. Of several versions of one it is the pinned one, or else the newest. The error is a
+// [diag.List]: headers that cannot be read, names that two modules share. An organisation's module cannot take the name of a
+// built-in one.
+func Load(sources []Source, pins map[string]Pin) (*Set, error) {
 	s := &Set{modules: make(map[string]*lazyModule, len(sources))}
+	s.addBuiltin(sources, pins)
 	var findings diag.List
-	// Built-in modules first, so that of two with one name it is the organisation's that is reported.
-	ordered := slices.Clone(sources)
-	slices.SortStableFunc(ordered, func(a, b Source) int {
-		switch {
-		case a.Builtin == b.Builtin:
-			return strings.Compare(a.File, b.File)
-		case a.Builtin:
-			return -1
-		}
-		return 1
-	})
+	ordered := slices.DeleteFunc(slices.Clone(sources), func(src Source) bool { return src.Builtin })
+	slices.SortStableFunc(ordered, func(a, b Source) int { return strings.Compare(a.File, b.File) })
 	for _, src := range ordered {
 		h, err := readHeader(src)
 		if err != nil {
@@ -106,29 +117,107 @@ func Load(sources []Source) (*Set, error) {
 				Code: CodeDuplicate, Severity: diag.Error, Position: h.pos,
 				Message: fmt.Sprintf("there is another module %q", h.name),
 				Hint:    "give this one another name in @module",
-				Related: []diag.Related{{Position: first.header.pos, Message: "the other is here"}},
+				Related: []diag.Related{{Position: first.pos, Message: "the other is here"}},
 			}
-			if first.source.Builtin {
+			if first.builtin {
 				f.Message = fmt.Sprintf("module %q is built in and cannot be replaced", h.name)
 				f.Related[0].Message = "the built-in module is here"
 			}
 			findings = append(findings, f)
 			continue
 		}
-		s.names = append(s.names, h.name)
-		s.modules[h.name] = &lazyModule{header: h, source: src, load: sync.OnceValues(func() (*Module, error) {
-			m, found := compile(src, h)
-			if len(found) > 0 {
-				return nil, found.Sorted()
-			}
-			return m, nil
-		})}
+		s.add(h.name, false, h.pos, func() (chosen, error) { return chosen{src, h}, nil })
 	}
 	if len(findings) > 0 {
 		return nil, findings.Sorted()
 	}
 	slices.Sort(s.names)
 	return s, nil
+}
+
+func (s *Set) add(name string, builtin bool, pos diag.Position, choose func() (chosen, error)) {
+	m := &lazyModule{builtin: builtin, pos: pos, choose: sync.OnceValues(choose)}
+	m.load = sync.OnceValues(func() (*Module, error) {
+		c, err := m.choose()
+		if err != nil {
+			return nil, err
+		}
+		compiled, found := compile(c.source, c.header)
+		if len(found) > 0 {
+			return nil, found.Sorted()
+		}
+		return compiled, nil
+	})
+	s.names = append(s.names, name)
+	s.modules[name] = m
+}
+
+// addBuiltin adds the built-in modules, each with all its versions.
+func (s *Set) addBuiltin(sources []Source, pins map[string]Pin) {
+	versions := map[string][]Source{}
+	for _, src := range sources {
+		if src.Builtin {
+			name := moduleOfFile(src.File)
+			versions[name] = append(versions[name], src)
+		}
+	}
+	for name, all := range versions {
+		pin, pinned := pins[name]
+		s.add(name, true, diag.Position{File: builtinFile(name)}, func() (chosen, error) {
+			if pinned {
+				return choosePinned(name, all, pin)
+			}
+			return chooseNewest(all)
+		})
+	}
+}
+
+// moduleOfFile gives the name of the module in a built-in file: inference_engine.cue, or inference_engine@1.0.0.cue for a
+// version that is not the newest any more.
+func moduleOfFile(file string) string {
+	base, _, _ := strings.Cut(strings.TrimSuffix(baseName(file), ".cue"), "@")
+	return strings.ReplaceAll(base, "_", "-")
+}
+
+func read(src Source) (chosen, error) {
+	if src.Data == nil && src.Open != nil {
+		data, err := src.Open()
+		if err != nil {
+			return chosen{}, fmt.Errorf("read schema %s: %w", src.File, err)
+		}
+		src.Data = data
+	}
+	h, found := readHeader(src)
+	return chosen{src, h}, found.Err()
+}
+
+// chooseNewest gives the version whose file names none.
+func chooseNewest(all []Source) (chosen, error) {
+	i := slices.IndexFunc(all, func(s Source) bool { return !strings.Contains(s.File, "@") })
+	return read(all[max(i, 0)])
+}
+
+func choosePinned(name string, all []Source, pin Pin) (chosen, error) {
+	var known []string
+	for _, src := range all {
+		c, err := read(src)
+		if err != nil {
+			return chosen{}, err
+		}
+		if c.header.version == pin.Version && c.header.digest == pin.Digest {
+			return c, nil
+		}
+		text := c.header.version
+		if text == pin.Version {
+			text += " with another text"
+		}
+		known = append(known, text)
+	}
+	return chosen{}, diag.List{{
+		Code: CodeLocked, Severity: diag.Error, Position: pin.Pos,
+		Message: fmt.Sprintf("this repository is held to %s %s, and this lcm has %s", name, pin.Version, strings.Join(known, ", ")),
+		Hint:    "use an lcm that has it, or see what another version changes: lcm schema upgrade " + name + " --dry-run",
+	}}
 }
 
 // Names gives the names of all modules, sorted.
@@ -145,13 +234,30 @@ func (s *Set) Module(name string) (*Module, error) {
 	return m.load()
 }
 
-// Source gives the text of a module as it was loaded; ok is false if there is no such module.
+// Source gives the text of a module; ok is false if there is no such module, or it cannot be read.
 func (s *Set) Source(name string) (src Source, ok bool) {
 	m := s.modules[name]
 	if m == nil {
 		return Source{}, false
 	}
-	return m.source, true
+	c, err := m.choose()
+	return c.source, err == nil
+}
+
+// IsBuiltin reports whether a module comes with the program.
+func (s *Set) IsBuiltin(name string) bool {
+	m := s.modules[name]
+	return m != nil && m.builtin
+}
+
+// Identity says which version of a module counts, without compiling it.
+func (s *Set) Identity(name string) (version, digest string, err error) {
+	m := s.modules[name]
+	if m == nil {
+		return "", "", &UnknownModuleError{Name: name, Nearest: diag.Nearest(name, s.names)}
+	}
+	c, err := m.choose()
+	return c.header.version, c.header.digest, err
 }
 
 // UnknownModuleError says that there is no module of a name.

@@ -33,7 +33,7 @@ func inlineSource(body string) Source {
 
 func mustModule(t testing.TB, src Source) *Module {
 	t.Helper()
-	set, err := Load([]Source{src})
+	set, err := Load([]Source{src}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,11 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 		return nil, err
 	}
 	r.findings(drift...)
+	unlocked, err := s.LockFindings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.findings(unlocked...)
 	tenants, err := s.Tenants(ctx)
 	if err != nil {
 		return nil, err
@@ -121,7 +126,7 @@ func (r *run) schemas(ctx context.Context) error {
 		return err
 	}
 	for _, name := range set.Names() {
-		if src, ok := set.Source(name); !ok || src.Builtin {
+		if set.IsBuiltin(name) {
 			continue
 		}
 		if _, err := set.Module(name); err != nil {

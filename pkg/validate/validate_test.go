@@ -84,6 +84,9 @@ func newFixture(t *testing.T) *fixture {
 		"config/acme/production/inference.yaml": f.sealed("tags: [a]\n", "api_key", "key-1", recipient),
 		"config/acme/base/notes.yaml":           "anything: {goes: here}\n",
 	})
+	lock, err := f.snapshot(f.noKeys).Locked(t.Context())
+	f.must(err)
+	f.write(map[string]string{"lcm.lock": string(lock.Bytes())})
 	return f
 }
 
@@ -169,6 +172,11 @@ func TestEachCode(t *testing.T) {
 		{"nothing", nil, nil},
 		{"broken settings", files("lcm.yaml", "apiVersion: lcm/v1\nenvironments: [base]\n"), []string{"error settings-name lcm.yaml:2:16"}},
 		{"an unknown module", files("lcm.yaml", strings.Replace(settings, "module: engine", "module: engin", 1)), []string{"error unknown-module lcm.yaml:6:3"}},
+		{"nothing locked", files("lcm.lock", "-"), []string{"warning lock-missing lcm.lock:1:1"}},
+		{"a version that is not built in", files("lcm.lock", "apiVersion: lcm/v1\nschemas:\n  engine: {version: 0.9.0, digest: \"sha256:"+strings.Repeat("0", 64)+"\"}\n"), []string{"error schema-locked lcm.lock:3:3"}},
+		{"a broken lock", files("lcm.lock", "apiVersion: lcm/v1\nschemas:\n  engine: {version: 0.9.0}\nmore: 1\n"), []string{
+			"error lock-version lcm.lock:3:3", "error settings-unknown-field lcm.lock:4:1",
+		}},
 		{"a broken schema", files("schemas/own.cue", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {"), []string{"error schema-syntax schemas/own.cue:3:11"}},
 		{"no tenant file", files("config/acme/tenant.yaml", "-"), []string{"error tenant-file config/acme/tenant.yaml"}},
 		{"a broken tenant file", files("config/acme/tenant.yaml", "apiVersion: lcm/v1\nname: acne\nrecipients: [age1x]\n"), []string{

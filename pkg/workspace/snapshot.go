@@ -25,6 +25,7 @@ type Snapshot struct {
 	files gitrepo.Snapshot
 
 	settings once[*Settings]
+	lock     once[*Lock]
 	schemas  once[*schema.Set]
 	tenants  sync.Map // tenant name → *once[*Tenant]
 	layers   sync.Map // path → *File
@@ -81,27 +82,40 @@ func (s *Snapshot) Settings(ctx context.Context) (*Settings, error) {
 // SchemaDir is the folder of an organisation's own modules.
 const SchemaDir = "schemas"
 
-// Schemas gives the modules: those that come with the program, and the repository's own.
+// Schemas gives the modules: those that come with the program, in the versions that lcm.lock holds the repository to, and
+// the repository's own.
 func (s *Snapshot) Schemas(ctx context.Context) (*schema.Set, error) {
 	return s.schemas.get(func() (*schema.Set, error) {
-		sources := slices.Clone(s.w.builtin)
-		entries, err := s.files.ReadDir(ctx, SchemaDir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read %s: %w", SchemaDir, err)
+		lock, err := s.Lock(ctx)
+		if err != nil {
+			return nil, err
 		}
-		for _, e := range entries {
-			if e.Dir || path.Ext(e.Name) != ".cue" {
-				continue
-			}
-			file := path.Join(SchemaDir, e.Name)
-			data, err := s.files.ReadFile(ctx, file)
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", file, err)
-			}
-			sources = append(sources, schema.Source{File: file, Data: data})
+		sources, err := s.sources(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return schema.Load(sources)
+		return schema.Load(sources, lock.Schemas)
 	})
+}
+
+func (s *Snapshot) sources(ctx context.Context) ([]schema.Source, error) {
+	sources := slices.Clone(s.w.builtin)
+	entries, err := s.files.ReadDir(ctx, SchemaDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", SchemaDir, err)
+	}
+	for _, e := range entries {
+		if e.Dir || path.Ext(e.Name) != ".cue" {
+			continue
+		}
+		file := path.Join(SchemaDir, e.Name)
+		data, err := s.files.ReadFile(ctx, file)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		sources = append(sources, schema.Source{File: file, Data: data})
+	}
+	return sources, nil
 }
 
 // UnknownError says that an address names something the repository does not declare.

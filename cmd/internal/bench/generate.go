@@ -99,6 +99,7 @@ func (r repository) generate(ctx context.Context, lcm string) error {
 	for _, argv := range [][]string{
 		{"git", "add", "--all"},
 		{"git", "commit", "--quiet", "-S", "-m", "Add all tenants"},
+		{lcm, "init"}, // completes lcm.lock
 		{"git", "gc", "--quiet"},
 	} {
 		if _, err := output(ctx, r.command(argv...)); err != nil {
@@ -222,7 +223,7 @@ func secretNames() (map[string][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := schema.Load(sources)
+	set, err := schema.Load(sources, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func (e *env) workspace(ctx context.Context) (*workspace.Workspace, error) {
 	return workspace.Open(ctx, dir, workspace.Options{Keyring: e.keyring(), Builtin: builtin})
 }
 
-// builtinSchemas gives the modules that come with the program.
+// builtinSchemas gives the modules that come with the program, each read when it is needed.
 func builtinSchemas() ([]schema.Source, error) {
 	entries, err := fs.ReadDir(schemas.FS, ".")
 	if err != nil {
@@ -126,11 +126,8 @@ func builtinSchemas() ([]schema.Source, error) {
 	}
 	sources := make([]schema.Source, 0, len(entries))
 	for _, entry := range entries {
-		data, err := schemas.FS.ReadFile(entry.Name())
-		if err != nil {
-			return nil, fmt.Errorf("read built-in schemas: %w", err)
-		}
-		sources = append(sources, schema.Source{File: entry.Name(), Data: data, Builtin: true})
+		open := func() ([]byte, error) { return schemas.FS.ReadFile(entry.Name()) }
+		sources = append(sources, schema.Source{File: entry.Name(), Open: open, Builtin: true})
 	}
 	return sources, nil
 }

@@ -95,7 +95,7 @@ func runInit(ctx context.Context, e *env, o *initOptions) error {
 func (o *initOptions) fill(ctx context.Context, e *env, repo *gitrepo.Repo, report *display.Init) error {
 	if repo == nil { // a dry run on a folder that is no repository
 		report.Root = e.path(o.dir)
-		report.Files = []string{workspace.SettingsFile, scaffold.SopsFile, scaffold.AttributesFile, scaffold.IgnoreFile, workspace.TenantFile(address.Global), scaffold.SignersFile}
+		report.Files = []string{workspace.SettingsFile, scaffold.SopsFile, scaffold.AttributesFile, scaffold.IgnoreFile, workspace.TenantFile(address.Global), scaffold.SignersFile, workspace.LockFile}
 		return nil
 	}
 	report.Root = repo.Root()
@@ -395,5 +395,21 @@ func (o *initOptions) files(ctx context.Context, w *workspace.Workspace, base *w
 			return nil, err
 		}
 	}
-	return files, nil
+	return files, addLock(ctx, w, base, files)
+}
+
+// addLock adds lcm.lock to the files of a change to what it must say afterwards.
+func addLock(ctx context.Context, w *workspace.Workspace, base *workspace.Snapshot, files map[string][]byte) error {
+	lock, err := w.Overlay(base, files).Locked(ctx)
+	if err != nil {
+		return err
+	}
+	have, err := base.ReadFile(ctx, workspace.LockFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", workspace.LockFile, err)
+	}
+	if want := lock.Bytes(); !bytes.Equal(have, want) {
+		files[workspace.LockFile] = want
+	}
+	return nil
 }

@@ -118,9 +118,12 @@ func runNamespaceAdd(ctx context.Context, e *env, o *namespaceAddOptions) error 
 	if err != nil {
 		return err
 	}
+	files := map[string][]byte{workspace.SettingsFile: edited}
+	if err := addLock(ctx, w, base, files); err != nil {
+		return err
+	}
 	request := change.Request{
-		Kind: "namespace-add", Subject: "add namespace " + o.name, Reason: o.Reason, Now: e.now(),
-		Files: map[string][]byte{workspace.SettingsFile: edited},
+		Kind: "namespace-add", Subject: "add namespace " + o.name, Reason: o.Reason, Now: e.now(), Files: files,
 	}
 	return e.change(ctx, w, base, request, o.Write, o.format)
 }
