@@ -463,3 +463,46 @@ func TestCompareAddresses(t *testing.T) {
 		t.Error("an unknown namespace is compared")
 	}
 }
+
+// TestANewerSchemaShowsInWhatItReaches: a lock that moves on is told with the addresses that come out differently by it.
+func TestANewerSchemaShowsInWhatItReaches(t *testing.T) {
+	s := newSandbox(t, platform, true)
+	version := func(file, version, timeout string) schema.Source {
+		text := "package engine\n@module(name=\"engine\", version=\"" + version + "\")\n#Config: {\n\t// Time.\n\ttimeout: *\"" + timeout + "\" | string\n\t...\n}\n"
+		return schema.Source{File: file, Data: []byte(text), Builtin: true}
+	}
+	var err error
+	s.w, err = workspace.Open(t.Context(), s.dir, workspace.Options{Keyring: s.keys, Builtin: []schema.Source{
+		version("engine.cue", "2.0.0", "20s"), version("engine@1.0.0.cue", "1.0.0", "10s"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lcm.yaml", "apiVersion: lcm/v1\nenvironments: [development, staging, production]\nnamespaces:\n  inference: {module: engine}\n  router: {}\n")
+	all := func(string) bool { return true }
+	newest, err := s.w.Worktree().Upgraded(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := schema.Load([]schema.Source{version("engine.cue", "1.0.0", "10s")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, d, err := set.Identity("engine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := workspace.Lock{Schemas: map[string]schema.Pin{"engine": {Version: v, Digest: d}}}
+	s.write("lcm.lock", string(old.Bytes()))
+	s.commit()
+	s.write("lcm.lock", string(newest.Bytes()))
+	report := s.report(s.at("HEAD", ""), s.at("", ""))
+	// Production's timeout is set by a layer, so it stays; that of the other two environments of three tenants differs.
+	if len(report.Entries) != 1 || len(report.Findings) > 0 {
+		t.Fatalf("%+v, %v", report.Entries, report.Findings)
+	}
+	e := report.Entries[0]
+	if e.File != "schema:engine" || e.Difference.Key.String() != "timeout" || e.Kind != Changed || len(e.Reach) != 6 {
+		t.Errorf("%+v", e)
+	}
+}

@@ -28,8 +28,13 @@ func changedFiles(ctx context.Context, old, new *workspace.Snapshot, o Options) 
 	return slices.Compact(files), nil
 }
 
+// watched gives the files and folders with a part in what addresses resolve to.
+func watched() []string {
+	return []string{workspace.SettingsFile, workspace.LockFile, address.Root, workspace.SchemaDir}
+}
+
 func isRelevant(file string) bool {
-	return file == workspace.SettingsFile || isBelow(file, address.Root) || isBelow(file, workspace.SchemaDir)
+	return slices.ContainsFunc(watched(), func(part string) bool { return file == part || isBelow(file, part) })
 }
 
 func isBelow(file, dir string) bool { return strings.HasPrefix(file, dir+"/") }
@@ -45,7 +50,7 @@ func findChanged(ctx context.Context, old, new *workspace.Snapshot, repo *gitrep
 		if err != nil {
 			return nil, err
 		}
-		dirty, err := repo.Dirty(ctx, workspace.SettingsFile, address.Root, workspace.SchemaDir)
+		dirty, err := repo.Dirty(ctx, watched()...)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +65,7 @@ func findChanged(ctx context.Context, old, new *workspace.Snapshot, repo *gitrep
 		return append(dirty, committed...), err
 	}
 	w := walker{old: old, new: new}
-	for _, root := range []string{workspace.SettingsFile, address.Root, workspace.SchemaDir} {
+	for _, root := range watched() {
 		if err := w.walk(ctx, root); err != nil {
 			return nil, err
 		}

@@ -158,7 +158,7 @@ func (c *comparer) otherFile(ctx context.Context, file string) error {
 	switch {
 	case string(old) == string(new) && old != nil && new != nil:
 		return nil
-	case file == workspace.SettingsFile || path.Base(file) == "tenant.yaml":
+	case file == workspace.SettingsFile || file == workspace.LockFile || path.Base(file) == "tenant.yaml":
 		a, errOld := yamldoc.Parse(file, old)
 		b, errNew := yamldoc.Parse(file, new)
 		for i, err := range []error{errOld, errNew} {

@@ -109,7 +109,7 @@ func (c *comparer) scope(ctx context.Context, files []string) (*scope, error) {
 			}
 			s.tenants[tenant] = true
 		}
-		if file == workspace.SettingsFile || isBelow(file, workspace.SchemaDir) {
+		if file == workspace.SettingsFile || file == workspace.LockFile || isBelow(file, workspace.SchemaDir) {
 			s.all = true
 		}
 		if err := c.otherFile(ctx, file); err != nil {
