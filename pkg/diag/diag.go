@@ -33,6 +33,19 @@ func (s Severity) String() string {
 // MarshalText implements [encoding.TextMarshaler].
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Severity) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case Warning.String():
+		*s = Warning
+	case Error.String():
+		*s = Error
+	default:
+		return fmt.Errorf("there is no severity %q", text)
+	}
+	return nil
+}
+
 // Position is a place in a file of the repository. Line and Column count from 1, Column in characters; zero means that only
 // the file is known.
 type Position struct {
