@@ -46,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	testdata/fuzz.sh $(FUZZTIME)
 
 generate: ## rewrite what is generated: the command reference, the list of linked modules
-	go generate ./pkg/schema ./schemas
+	go generate ./pkg/schema ./pkg/layer ./schemas
 	go run ./cmd/internal/docgen -o docs/commands
 	testdata/linked/check.sh -update
 

@@ -33,7 +33,7 @@ if [ ! -s "$targets" ]; then
 fi
 while read -r package name; do
 	echo "$package $name"
-	if go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" </dev/null >"$log" 2>&1; then
+	if go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 10x "$package" </dev/null >"$log" 2>&1; then
 		grep '^fuzz: elapsed' "$log" | tail -n 1
 		continue
 	fi

@@ -43,71 +43,6 @@ func codes(l diag.List) string {
 	return strings.Join(out, " ")
 }
 
-func rules(p tree.Path) layer.Rule {
-	switch p.String() {
-	case "appended":
-		return layer.Rule{Strategy: tree.Append}
-	case "keyed":
-		return layer.Rule{Key: "name"}
-	case "whole":
-		return layer.Rule{Strategy: tree.Override}
-	}
-	return layer.Rule{}
-}
-
-func TestMerge(t *testing.T) {
-	for _, tt := range []struct {
-		name, under, over, want, findings string
-	}{
-		{"scalars replace", "a: 1", "a: 2", `{"a":2}`, ""},
-		{"maps merge deeply", "m: {a: 1, b: {c: 2}}", "m: {b: {d: 3}}", `{"m":{"a":1,"b":{"c":2,"d":3}}}`, ""},
-		{"lists replace", "l: [1, 2]", "l: [3]", `{"l":[3]}`, ""},
-		{"null is a value", "a: 1", "a: null", `{"a":null}`, ""},
-		{"a map over null", "a: null", "a: {b: 1}", `{"a":{"b":1}}`, ""},
-		{"another scalar kind", "a: 1", "a: x", `{"a":"x"}`, ""},
-		{"!append", "l: [1, 2]", "l: !append [3]", `{"l":[1,2,3]}`, ""},
-		{"!prepend", "l: [1, 2]", "l: !prepend [3]", `{"l":[3,1,2]}`, ""},
-		{"!merge by position", "l: [{a: 1}, 2]", "l: !merge [{b: 2}]", `{"l":[{"a":1,"b":2},2]}`, ""},
-		{"!override of a map", "m: {a: 1}", "m: !override {b: 2}", `{"m":{"b":2}}`, ""},
-		{"!override changes the kind", "m: {a: 1}", "m: !override [1]", `{"m":[1]}`, ""},
-		{"!delete", "a: 1\nb: 2", "a: !delete", `{"b":2}`, ""},
-		{"!delete inside", "m: {a: 1, b: 2}", "m: {a: !delete }", `{"m":{"b":2}}`, ""},
-		{"!delete of nothing", "b: 2", "a: !delete", `{"b":2}`, "delete-nothing@a"},
-		{"directives of what is new vanish", "{}", "m: !override {a: !append [1], b: !delete }", `{"m":{"a":[1]}}`, ""},
-		{"the schema appends", "appended: [1]", "appended: [2]", `{"appended":[1,2]}`, ""},
-		{"a directive beats the schema", "appended: [1]", "appended: !override [2]", `{"appended":[2]}`, ""},
-		{"the schema replaces a map", "whole: {a: 1}", "whole: {b: 2}", `{"whole":{"b":2}}`, ""},
-		{
-			"keyed lists merge by key", "keyed: [{name: a, w: 1}, {name: b, w: 2}]", "keyed: [{name: c, w: 9}, {name: b, w: 3}]",
-			`{"keyed":[{"name":"a","w":1},{"name":"b","w":3},{"name":"c","w":9}]}`, "",
-		},
-		{"a keyed item can go", "keyed: [{name: a}, {name: b}]", "keyed: [!delete {name: a}]", `{"keyed":[{"name":"b"}]}`, ""},
-		{"a keyed item without a key", "keyed: [{name: a}]", "keyed: [{w: 1}]", `{"keyed":[{"name":"a"}]}`, "merge-key@keyed"},
-		{"a key twice", "keyed: [{name: a}]", "keyed: [{name: b}, {name: b}]", `{"keyed":[{"name":"a"},{"name":"b"}]}`, "merge-key@keyed"},
-		{"a map over a list", "x: [1]", "x: {a: 1}", `{"x":{"a":1}}`, "merge-conflict@x"},
-		{"a scalar over a map", "m: {x: {a: 1}}", "m: {x: 1}", `{"m":{"x":1}}`, "merge-conflict@m.x"},
-		{"!append to a map", "m: {a: 1}", "m: !append [1]", `{"m":[1]}`, "merge-conflict@m"},
-		{"!append on a map", "m: {a: 1}", "m: !append {b: 1}", `{"m":{"a":1,"b":1}}`, "merge-directive@m"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			layers := stack(t, tt.under, tt.over)
-			root, findings := layer.Merge(layers, rules)
-			if got := text(t, root); got != tt.want {
-				t.Errorf("merged to %s, want %s", got, tt.want)
-			}
-			if got := codes(findings); got != tt.findings {
-				t.Errorf("findings %q, want %q", got, tt.findings)
-			}
-			root.Walk(func(p tree.Path, n *tree.Node) bool {
-				if n.Directive != tree.None {
-					t.Errorf("%s still has %s", p, n.Directive)
-				}
-				return true
-			})
-		})
-	}
-}
-
 func TestOriginsAndWhatIsShadowed(t *testing.T) {
 	root, _ := layer.Merge(stack(t, "a: 1\nm: {x: 1}", "# above\na: 2", "\n\na: 3\nm: {y: 2}"), nil)
 	a := root.Field("a")
@@ -170,6 +105,13 @@ func FuzzMerge(f *testing.F) {
 		for i, l := range layers {
 			if after, _ := dump(l.Root); after != before[i] {
 				t.Errorf("merging changed layer %d", i)
+			}
+		}
+		// Once more the same layer changes nothing, unless it says to add.
+		if !strings.Contains(a+b+c, "!") && !strings.Contains(a+b+c, "pended") {
+			again, _ := layer.Merge(append(layers[:3:3], layers[2]), rules)
+			if !tree.Equal(first, again) {
+				t.Error("the same layer twice is something else than once")
 			}
 		}
 		// Associativity from the top: merging the lower two first gives the same, as long as no tombstone or directive of
