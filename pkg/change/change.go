@@ -299,7 +299,7 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 			check = append(check, e)
 		}
 	}
-	if err := p.reach(ctx, check); err != nil {
+	if err := p.reach(ctx, settings, check); err != nil {
 		return err
 	}
 	after, err := findings(ctx, p.After, check, edited)
@@ -370,9 +370,9 @@ func findings(ctx context.Context, s *workspace.Snapshot, addresses, layers []ad
 }
 
 // reach tells the addresses that come out differently from those that override the change.
-func (p *Plan) reach(ctx context.Context, addresses []address.Address) error {
+func (p *Plan) reach(ctx context.Context, settings *workspace.Settings, addresses []address.Address) error {
 	for _, a := range addresses {
-		if workspace.Partial(a) {
+		if settings.Partial(a) {
 			continue
 		}
 		after, err := p.After.Resolve(ctx, a)

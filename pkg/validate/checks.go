@@ -56,7 +56,7 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 		return nil, err
 	}
 	for _, f := range r.Module.Validate(root) {
-		if f.Code == schema.CodeRequired && workspace.Partial(a) {
+		if f.Code == schema.CodeRequired && r.Partial {
 			continue
 		}
 		f.Address = a.String()

@@ -267,11 +267,11 @@ func (r *run) covers(a address.Address) bool {
 
 func (r *run) layer(ctx context.Context, a address.Address, tenant *workspace.Tenant) error {
 	at := diag.Position{File: a.File()}
-	if _, ok := r.settings.Environment(a.Environment); !ok && a.Environment != address.Base {
+	if !r.settings.Folder(a.Environment) {
 		r.findings(diag.Finding{
 			Code: "unknown-environment", Severity: diag.Error, Position: at,
 			Message: fmt.Sprintf("environment %q is not declared in lcm.yaml", a.Environment),
-			Hint:    diag.DidYouMean(a.Environment, r.settings.EnvironmentNames(), "declare it under environments:, or remove the folder"),
+			Hint:    diag.DidYouMean(a.Environment, r.settings.FolderNames(), "declare it under environments:, or remove the folder"),
 		})
 		return nil
 	}

@@ -21,54 +21,6 @@ import (
 // DefaultsLayer is the name of the lowest layer: the defaults of the schema.
 const DefaultsLayer = "schema"
 
-// LayerRef is one place in an address's stack, whether or not a file is there.
-type LayerRef struct {
-	Name      string // "acme/production"
-	Address   address.Address
-	Inherited bool // from the namespace that this one inherits from
-	Strict    bool
-}
-
-// Stack gives the places that make up an address, lowest first, without the schema's defaults. Environment-specific places
-// drop out for base, and a place named twice (as global's own) counts once.
-func (s *Settings) Stack(a address.Address) []LayerRef {
-	var names []string
-	for ns, ok := s.Namespace(a.Namespace); ; ns, ok = s.Namespace(ns.Inherits) {
-		if !ok {
-			if len(names) == 0 {
-				names = []string{a.Namespace}
-			}
-			break
-		}
-		names = append(names, ns.Name)
-		if ns.Inherits == "" {
-			break
-		}
-	}
-	slices.Reverse(names)
-	env, _ := s.Environment(a.Environment)
-	var stack []LayerRef
-	for _, name := range names {
-		for _, l := range s.Layers {
-			tenant, e, _ := strings.Cut(l, "/")
-			ref := LayerRef{Inherited: name != a.Namespace, Strict: env.Strict && (e == "{environment}" || e == env.Name)}
-			ref.Address = address.Address{
-				Tenant:      strings.ReplaceAll(tenant, "{tenant}", a.Tenant),
-				Environment: strings.ReplaceAll(e, "{environment}", a.Environment),
-				Namespace:   name,
-			}
-			ref.Name = ref.Address.Tenant + "/" + ref.Address.Environment
-			if ref.Inherited {
-				ref.Name += "/" + name
-			}
-			if !slices.ContainsFunc(stack, func(r LayerRef) bool { return r.Address == ref.Address }) {
-				stack = append(stack, ref)
-			}
-		}
-	}
-	return stack
-}
-
 // Reaches reports whether a change of the layer file of from can change what to resolves to.
 func (s *Settings) Reaches(from, to address.Address) bool {
 	return slices.ContainsFunc(s.Stack(to), func(r LayerRef) bool { return r.Address == from })
@@ -78,16 +30,11 @@ func (s *Settings) Reaches(from, to address.Address) bool {
 type Resolved struct {
 	Address   address.Address
 	Namespace Namespace
+	Partial   bool           // a layer for others: see [Settings.Partial]
 	Module    *schema.Module // nil for a namespace without a schema
 	Stack     []layer.Layer  // lowest first, the schema's defaults included; only layers that exist
 	Root      *tree.Node     // secrets sealed unless revealed
 	Findings  diag.List      // of merging; checking against the schema is validate's
-}
-
-// Partial reports whether the address is a layer for others rather than something a service reads: what is required may
-// still come from a higher layer.
-func Partial(a address.Address) bool {
-	return a.Tenant == address.Global || a.Environment == address.Base
 }
 
 // Resolve merges the layers of an address. Secrets stay sealed, so it needs no key.
@@ -100,7 +47,7 @@ func (s *Snapshot) Resolve(ctx context.Context, a address.Address) (*Resolved, e
 		return nil, err
 	}
 	ns, _ := settings.Namespace(a.Namespace)
-	r := &Resolved{Address: a, Namespace: ns}
+	r := &Resolved{Address: a, Namespace: ns, Partial: settings.Partial(a)}
 	var rules layer.Rules
 	if ns.Module != "" {
 		if r.Module, err = s.module(ctx, ns); err != nil {
@@ -374,10 +321,10 @@ func (s *Snapshot) Addresses(ctx context.Context, patterns ...address.Pattern) (
 		} else if t, err := s.Tenant(ctx, tenant); err == nil && t.Namespaces != nil {
 			has = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(t.Namespaces, n) })
 		}
-		for _, env := range append(settings.EnvironmentNames(), address.Base) {
+		for _, env := range slices.Concat(settings.EnvironmentNames(), []string{address.Base}, settings.Shared()) {
 			for _, ns := range has {
 				a := address.Address{Tenant: tenant, Environment: env, Namespace: ns}
-				if !slices.ContainsFunc(patterns, func(p address.Pattern) bool { return matches(p, a) }) {
+				if !slices.ContainsFunc(patterns, func(p address.Pattern) bool { return settings.matches(p, a) }) {
 					continue
 				}
 				ok, err := existing.any(ctx, settings.Stack(a))
@@ -393,10 +340,10 @@ func (s *Snapshot) Addresses(ctx context.Context, patterns ...address.Pattern) (
 	return out, nil
 }
 
-// matches is Pattern.Match, and base must be asked for by name.
-func matches(p address.Pattern, a address.Address) bool {
-	if a.Environment == address.Base {
-		if _, env, _ := p.Parts(); env != address.Base {
+// matches is Pattern.Match, and what is no environment must be asked for by name.
+func (s *Settings) matches(p address.Pattern, a address.Address) bool {
+	if _, ok := s.Environment(a.Environment); !ok {
+		if _, env, _ := p.Parts(); env != a.Environment {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,16 +26,19 @@ func DefaultLayers() []string {
 // Settings is lcm.yaml.
 type Settings struct {
 	Environments []Environment // in promotion order
-	Layers       []string      // lowest first, with {tenant} and {environment}
+	Dimensions   []Dimension   // in the file's order
+	Layers       []string      // lowest first, with {tenant}, {environment} and the dimensions
 	Namespaces   []Namespace   // in the file's order
 	Targets      []Target      // in the file's order
 }
 
 // Environment is one stage of promotion.
 type Environment struct {
-	Name   string
-	Strict bool // strict_override: shadowing an inherited scalar takes !override
-	Pos    diag.Position
+	Name       string
+	Strict     *bool             // strict_override: shadowing an inherited scalar takes !override; nil is as inherited
+	Inherits   string            // the environment whose layers lie under this one's, or ""
+	Dimensions map[string]string // its value of each dimension that it has one of
+	Pos        diag.Position
 }
 
 // Namespace is one service's configuration.
@@ -80,14 +84,18 @@ func ParseSettings(file string, src []byte) (*Settings, error) {
 	d := &decoder{file: file}
 	s := &Settings{Layers: DefaultLayers()}
 	version := ""
+	if f := doc.Root().Field("dimensions"); f != nil { // layers and environments name them
+		d.entries(tree.Field{Key: "dimensions", Value: f}, func(f tree.Field) { s.Dimensions = append(s.Dimensions, d.dimension(f)) })
+	}
 	d.object(doc.Root(), "lcm.yaml", map[string]func(tree.Field){
 		"apiVersion": func(f tree.Field) { version = d.text(f) },
 		"environments": func(f tree.Field) {
 			d.list(f, func(n *tree.Node) { s.Environments = append(s.Environments, d.environment(n)) })
 		},
+		"dimensions": func(tree.Field) {},
 		"layers": func(f tree.Field) {
 			s.Layers = nil
-			d.list(f, func(n *tree.Node) { s.Layers = append(s.Layers, d.layer(n)) })
+			d.list(f, func(n *tree.Node) { s.Layers = append(s.Layers, d.layer(n, s.Dimensions)) })
 		},
 		"namespaces": func(f tree.Field) {
 			d.entries(f, func(f tree.Field) { s.Namespaces = append(s.Namespaces, d.namespace(f)) })
@@ -111,7 +119,12 @@ func (d *decoder) environment(n *tree.Node) Environment {
 	} else {
 		d.object(n, "an environment", map[string]func(tree.Field){
 			"name":            func(f tree.Field) { e.Name = d.text(f); e.Pos = f.Value.Pos },
-			"strict_override": func(f tree.Field) { e.Strict = d.boolean(f) },
+			"strict_override": func(f tree.Field) { strict := d.boolean(f); e.Strict = &strict },
+			"inherits":        func(f tree.Field) { e.Inherits = d.text(f) },
+			"dimensions": func(f tree.Field) {
+				e.Dimensions = map[string]string{}
+				d.entries(f, func(f tree.Field) { e.Dimensions[f.Key] = d.text(f) })
+			},
 		})
 	}
 	if err := address.CheckName("environment", e.Name); err != nil {
@@ -122,20 +135,43 @@ func (d *decoder) environment(n *tree.Node) Environment {
 	return e
 }
 
-func (d *decoder) layer(n *tree.Node) string {
+func (d *decoder) dimension(f tree.Field) Dimension {
+	dim := Dimension{Name: f.Key}
+	if err := address.CheckName("dimension", strings.ReplaceAll(f.Key, "_", "-")); err != nil || f.Key == "tenant" || f.Key == "environment" {
+		d.report("settings-name", f.Pos, fmt.Sprintf("%q cannot be the name of a dimension", f.Key), "names are lower case: region, device_class; tenant and environment are taken")
+	}
+	d.list(f, func(n *tree.Node) {
+		if err := address.CheckName("value", n.Text()); n.Kind != tree.String || err != nil {
+			d.report("settings-name", n.Pos, fmt.Sprintf("%q cannot be a value of %s: it becomes part of a folder's name", n.Text(), f.Key), "values are lower case with hyphens: eu-central, phone")
+			return
+		}
+		dim.Values = append(dim.Values, n.Text())
+	})
+	return dim
+}
+
+func (d *decoder) layer(n *tree.Node, dimensions []Dimension) string {
 	text := n.Text()
-	tenant, env, ok := strings.Cut(text, "/")
-	if n.Kind != tree.String || !ok || strings.Contains(env, "/") {
+	tenant, folder, ok := strings.Cut(text, "/")
+	if n.Kind != tree.String || !ok || strings.Contains(folder, "/") {
 		d.report("settings-layer", n.Pos, "a layer is written tenant/environment", `for example "{tenant}/{environment}" or global/base`)
 		return "global/base"
 	}
-	for _, part := range [...]struct{ kind, name, variable string }{{"tenant", tenant, "{tenant}"}, {"environment", env, "{environment}"}} {
-		if part.name == part.variable {
-			continue
+	variables := []string{environmentVariable}
+	for _, dim := range dimensions {
+		variables = append(variables, "{"+dim.Name+"}")
+	}
+	if tenant != tenantVariable {
+		if err := address.CheckName("tenant", tenant); err != nil {
+			d.report("settings-layer", n.Pos, err.Error(), "the variable is "+tenantVariable)
 		}
-		if err := address.CheckName(part.kind, part.name); err != nil {
-			d.report("settings-layer", n.Pos, err.Error(), "the variables are {tenant} and {environment}")
-		}
+	}
+	plain := folder
+	for _, v := range variables {
+		plain = strings.ReplaceAll(plain, v, "x")
+	}
+	if err := address.CheckName("environment", plain); err != nil {
+		d.report("settings-layer", n.Pos, err.Error(), "the variables are "+strings.Join(variables, ", "))
 	}
 	return text
 }
@@ -251,8 +287,45 @@ func (d *decoder) checkSettings(root *tree.Node, s *Settings) {
 		}
 		seen[e.Name] = e
 	}
+	for _, e := range s.Environments {
+		d.checkEnvironment(s, e)
+	}
 	for _, ns := range s.Namespaces {
 		d.checkInherits(s, ns)
+	}
+}
+
+func (d *decoder) checkEnvironment(s *Settings, e Environment) {
+	visited := []string{e.Name}
+	for at := e; at.Inherits != ""; {
+		next, ok := s.Environment(at.Inherits)
+		if !ok {
+			d.report("settings-inherits", at.Pos, fmt.Sprintf("environment %q inherits from %q, which is not declared", at.Name, at.Inherits),
+				diag.DidYouMean(at.Inherits, s.EnvironmentNames(), "declare it under environments:"))
+			break
+		}
+		if slices.Contains(visited, next.Name) {
+			d.report("settings-inherits", e.Pos, "environments inherit in a circle: "+strings.Join(append(visited, next.Name), " → "), "remove one of the inherits:")
+			break
+		}
+		visited = append(visited, next.Name)
+		at = next
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Dimensions)) {
+		i := slices.IndexFunc(s.Dimensions, func(dim Dimension) bool { return dim.Name == name })
+		if i < 0 {
+			known := make([]string, len(s.Dimensions))
+			for i, dim := range s.Dimensions {
+				known[i] = dim.Name
+			}
+			d.report("settings-dimension", e.Pos, fmt.Sprintf("environment %q has a %q, which is no dimension", e.Name, name),
+				diag.DidYouMean(name, known, "declare it: dimensions: {"+name+": [VALUE, …]}"))
+			continue
+		}
+		if value := e.Dimensions[name]; !slices.Contains(s.Dimensions[i].Values, value) {
+			d.report("settings-dimension", e.Pos, fmt.Sprintf("%q is no value of the dimension %s", value, name),
+				diag.DidYouMean(value, s.Dimensions[i].Values, "the values are "+strings.Join(s.Dimensions[i].Values, ", ")))
+		}
 	}
 }
 

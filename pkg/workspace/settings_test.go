@@ -65,7 +65,7 @@ targets:
 		return diag.Position{File: SettingsFile, Line: line, Column: column}
 	}
 	want := &Settings{
-		Environments: []Environment{{Name: "development", Pos: at(3, 5)}, {Name: "production", Strict: true, Pos: at(4, 12)}},
+		Environments: []Environment{{Name: "development", Pos: at(3, 5)}, {Name: "production", Strict: ptr(true), Pos: at(4, 12)}},
 		Layers:       []string{"global/base", "{tenant}/base", "{tenant}/{environment}"},
 		Namespaces: []Namespace{
 			{Name: "router", Module: "model-router", Pos: at(7, 3)},
@@ -194,3 +194,5 @@ func FuzzParseSettings(f *testing.F) {
 		}
 	})
 }
+
+func ptr[T any](v T) *T { return &v }

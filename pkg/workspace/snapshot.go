@@ -210,8 +210,8 @@ func (s *Snapshot) Check(ctx context.Context, a address.Address) error {
 	if _, err := s.Tenant(ctx, a.Tenant); err != nil {
 		return err
 	}
-	if _, ok := settings.Environment(a.Environment); !ok && a.Environment != address.Base {
-		return Unknown("environment", a.Environment, append(settings.EnvironmentNames(), address.Base))
+	if !settings.Folder(a.Environment) {
+		return Unknown("environment", a.Environment, settings.FolderNames())
 	}
 	if _, ok := settings.Namespace(a.Namespace); !ok {
 		return Unknown("namespace", a.Namespace, settings.NamespaceNames())

@@ -40,7 +40,7 @@ func (e *env) completeAddress(ctx context.Context, toComplete string) ([]string,
 	case 1:
 		candidates, _ = s.Tenants(ctx)
 	case 2:
-		candidates = append(settings.EnvironmentNames(), address.Base)
+		candidates = settings.FolderNames()
 	case 3:
 		candidates, end = settings.NamespaceNames(), ""
 	}

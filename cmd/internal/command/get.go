@@ -158,8 +158,8 @@ func checkPattern(ctx context.Context, s *workspace.Snapshot, p address.Pattern)
 			return err
 		}
 	}
-	if _, ok := settings.Environment(env); plain(env) && !ok && env != address.Base {
-		return workspace.Unknown("environment", env, append(settings.EnvironmentNames(), address.Base))
+	if plain(env) && !settings.Folder(env) {
+		return workspace.Unknown("environment", env, settings.FolderNames())
 	}
 	if _, ok := settings.Namespace(ns); plain(ns) && !ok {
 		return workspace.Unknown("namespace", ns, settings.NamespaceNames())

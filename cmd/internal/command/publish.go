@@ -201,8 +201,12 @@ func (o *publishOptions) addresses(ctx context.Context, s *workspace.Snapshot) (
 	if err != nil {
 		return nil, err
 	}
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range addresses {
-		if workspace.Partial(a) {
+		if settings.Partial(a) {
 			return nil, usage(fmt.Errorf("%s is a layer for others and not published by itself", a), "publish the tenants that build on it")
 		}
 	}
