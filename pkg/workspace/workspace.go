@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
@@ -63,7 +64,9 @@ func (w *Workspace) Repo() *gitrepo.Repo { return w.repo }
 func (w *Workspace) Keyring() *seal.Keyring { return w.keyring }
 
 // Worktree gives the snapshot of the files as they lie in the working tree now.
-func (w *Workspace) Worktree() *Snapshot { return w.snapshot(w.repo.Worktree()) }
+func (w *Workspace) Worktree() *Snapshot {
+	return w.snapshot(settled{w.repo.Worktree(), &sync.Map{}})
+}
 
 // At gives the snapshot of a revision: anything that git rev-parse takes.
 func (w *Workspace) At(ctx context.Context, rev string) (*Snapshot, error) {
