@@ -81,12 +81,12 @@ func (c *Cache) put(key cacheKey, o outcome) {
 	c.fresh[key] = o
 }
 
-// Save writes what this run found or was told. After a run over everything, what it did not come across is dropped; keep
-// says that the run was over a part, and that the rest stays.
-func (c *Cache) Save(keep bool) error {
+// Save writes what this run found or was told, and what was known before. After a run over everything, what it did not come
+// across is dropped once there is much of it: it belongs to states that will hardly come back.
+func (c *Cache) Save(everything bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if keep {
+	if !everything || len(c.known) <= 4*len(c.fresh) {
 		for key, o := range c.known {
 			if _, ok := c.fresh[key]; !ok {
 				c.fresh[key] = o

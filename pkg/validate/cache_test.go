@@ -25,7 +25,7 @@ func TestCacheFile(t *testing.T) {
 	c.put(a, outcome{addresses: 1})
 	c.put(b, wrong)
 	c.put(gone, outcome{})
-	if err := c.Save(false); err != nil {
+	if err := c.Save(true); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(file)
@@ -40,14 +40,21 @@ func TestCacheFile(t *testing.T) {
 	if o, ok := c.get(a); !ok || o.addresses != 1 {
 		t.Errorf("%+v", o)
 	}
-	if err := c.Save(true); err != nil { // a run over a part: the third stays
+	if err := c.Save(false); err != nil { // a run over a part: the third stays
 		t.Fatal(err)
 	}
 	if c = OpenCache(file, "lcm 1"); len(c.known) != 3 {
 		t.Errorf("%d known", len(c.known))
 	}
+	for i := range 10 {
+		c.put(cacheKey{9, byte(i)}, outcome{})
+	}
+	if err := c.Save(true); err != nil {
+		t.Fatal(err)
+	}
+	c = OpenCache(file, "lcm 1")
 	c.get(a)
-	if err := c.Save(false); err != nil { // over everything: what it did not come across is dropped
+	if err := c.Save(true); err != nil { // over everything: what it did not come across is dropped, as it is much
 		t.Fatal(err)
 	}
 	if c = OpenCache(file, "lcm 1"); len(c.known) != 1 {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"runtime"
 	"slices"
@@ -19,7 +20,6 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
-	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
@@ -29,6 +29,10 @@ type Options struct {
 	// Total is told once how many steps there are, Step after each. Both may be nil; Step is called concurrently.
 	Total func(int)
 	Step  func()
+	// Cache knows what earlier runs found, and is told what this one finds; nil for none. Keys names the private keys at hand,
+	// on which it depends what can be checked.
+	Cache *Cache
+	Keys  []string
 }
 
 // Report is what was found, and how much was looked at.
@@ -68,40 +72,33 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 			}
 		}
 	}
-	drift, err := s.SopsDrift(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.findings(drift...)
 	unlocked, err := s.LockFindings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.findings(unlocked...)
+	r.tell(unlocked...)
 	tenants, err := s.Tenants(ctx)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := s.Addresses(ctx, o.Patterns...)
-	if err != nil {
-		return nil, err
-	}
+	tenants = slices.DeleteFunc(tenants, func(tenant string) bool {
+		return !slices.ContainsFunc(o.Patterns, func(p address.Pattern) bool { return p.MatchTenant(tenant) })
+	})
 	if o.Total != nil {
-		o.Total(len(addresses))
+		o.Total(len(tenants))
 	}
-	byTenant := map[string][]address.Address{}
-	for _, a := range addresses {
-		byTenant[a.Tenant] = append(byTenant[a.Tenant], a)
+	if r.keys, err = newKeys(ctx, s, settings, o); err != nil {
+		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, tenant := range tenants {
-		if !slices.ContainsFunc(o.Patterns, func(p address.Pattern) bool { return p.MatchTenant(tenant) }) {
-			continue
-		}
-		g.Go(func() error { return r.tenant(gctx, tenant, byTenant[tenant]) })
+		g.Go(func() error { return r.tenant(gctx, tenant) })
 	}
 	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if err := r.drift(ctx); err != nil {
 		return nil, err
 	}
 	r.report.Findings = r.report.Findings.Collapsed()
@@ -113,6 +110,7 @@ type run struct {
 	s        *workspace.Snapshot
 	settings *workspace.Settings
 	o        Options
+	keys     *keys // nil without a cache
 
 	mu     sync.Mutex
 	report *Report
@@ -153,23 +151,107 @@ func (r *run) add(err error) error {
 	if !ok {
 		return err
 	}
-	r.findings(list...)
+	r.tell(list...)
 	return nil
 }
 
-// findings adds to the report.
-func (r *run) findings(list ...diag.Finding) {
+// tell adds to the report.
+func (r *run) tell(list ...diag.Finding) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Findings = append(r.report.Findings, list...)
 }
 
-func (r *run) tenant(ctx context.Context, name string, addresses []address.Address) error {
+// drift compares .sops.yaml with what the tenants' files say.
+func (r *run) drift(ctx context.Context) error {
+	key, sound, err := r.keys.drift(ctx)
+	if err != nil {
+		return err
+	}
+	if known, ok := r.o.Cache.get(key); ok && sound {
+		r.take(known)
+		return nil
+	}
+	found, err := r.s.SopsDrift(ctx)
+	if err != nil {
+		return err
+	}
+	if sound {
+		r.o.Cache.put(key, outcome{findings: found})
+	}
+	r.tell(found...)
+	return nil
+}
+
+// take adds what one part of the configuration came to.
+func (r *run) take(o outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Addresses += o.addresses
+	r.report.Files += o.files
+	r.report.Findings = append(r.report.Findings, o.findings...)
+	r.report.Unopened = append(r.report.Unopened, o.unopened...)
+}
+
+// tenant checks all of a tenant that the patterns cover, unless that is known.
+func (r *run) tenant(ctx context.Context, name string) error {
+	defer func() {
+		if r.o.Step != nil {
+			r.o.Step()
+		}
+	}()
+	of, err := r.keys.tenant(ctx, name)
+	if err != nil {
+		return err
+	}
+	if known, ok := r.o.Cache.get(of.all); ok && of.sound() {
+		r.take(known)
+		return nil
+	}
 	// The layers of global lie under everyone's: only a tenant's own can be forgotten once it is done.
 	if name != address.Global {
 		defer r.s.Forget(name)
 	}
-	tenant, err := r.s.Tenant(ctx, name)
+	whole := &part{run: r}
+	if err := whole.tenant(ctx, name, of); err != nil {
+		return err
+	}
+	if of.sound() && !whole.unreadable {
+		r.o.Cache.put(of.all, whole.outcome)
+	}
+	r.take(whole.outcome)
+	return nil
+}
+
+// part collects what is found in one part of the configuration.
+type part struct {
+	*run
+	outcome
+	unreadable bool // a file could not be read: what came out may not be of what its digest says
+}
+
+// add takes the findings out of an error; any other error is given back.
+func (p *part) add(err error) error {
+	list, ok := errors.AsType[diag.List](err)
+	if !ok {
+		return err
+	}
+	p.found(list...)
+	return nil
+}
+
+func (p *part) found(list ...diag.Finding) { p.findings = append(p.findings, list...) }
+
+// join adds what another part came to.
+func (p *part) join(o outcome) {
+	p.addresses += o.addresses
+	p.files += o.files
+	p.found(o.findings...)
+	p.unopened = append(p.unopened, o.unopened...)
+}
+
+func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
+	tenant, err := p.s.Tenant(ctx, name)
 	if err != nil {
 		if _, ok := errors.AsType[diag.List](err); !ok {
 			err = diag.List{{
@@ -177,77 +259,121 @@ func (r *run) tenant(ctx context.Context, name string, addresses []address.Addre
 				Position: diag.Position{File: workspace.TenantFile(name)},
 			}}
 		}
-		if err := r.add(err); err != nil {
+		if err := p.add(err); err != nil {
 			return err
 		}
 	}
-	if err := r.files(ctx, name, tenant); err != nil {
+	layers, strays, err := p.s.LayerFiles(ctx, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if tenant == nil {
-		return nil
+	for _, stray := range strays {
+		p.stray(stray)
 	}
-	for _, ns := range tenant.Namespaces {
-		if _, ok := r.settings.Namespace(ns); !ok {
-			r.findings(diag.Finding{
-				Code: "unknown-namespace", Severity: diag.Error, Position: diag.Position{File: tenant.File},
-				Message: fmt.Sprintf("namespaces names %q, which lcm.yaml does not declare", ns),
-				Hint:    diag.DidYouMean(ns, r.settings.NamespaceNames(), "declare it: lcm namespace add "+ns+" --module MODULE"),
-			})
+	var addresses []address.Address
+	if tenant != nil {
+		for _, ns := range tenant.Namespaces {
+			if _, ok := p.settings.Namespace(ns); !ok {
+				p.found(diag.Finding{
+					Code: "unknown-namespace", Severity: diag.Error, Position: diag.Position{File: tenant.File},
+					Message: fmt.Sprintf("namespaces names %q, which lcm.yaml does not declare", ns),
+					Hint:    diag.DidYouMean(ns, p.settings.NamespaceNames(), "declare it: lcm namespace add "+ns+" --module MODULE"),
+				})
+			}
+		}
+		if addresses, err = p.s.Addresses(ctx, p.patternsOf(name)...); err != nil {
+			return err
+		}
+	}
+	// Namespaces are checked one by one, as a change in one leaves what is known of the others as it is.
+	byNamespace := map[string]*namespacePart{}
+	partOf := func(ns string) *namespacePart {
+		if byNamespace[ns] == nil {
+			byNamespace[ns] = &namespacePart{}
+		}
+		return byNamespace[ns]
+	}
+	for _, a := range layers {
+		if p.covers(a) {
+			n := partOf(a.Namespace)
+			n.layers = append(n.layers, a)
 		}
 	}
 	for _, a := range addresses {
-		if err := ctx.Err(); err != nil {
+		n := partOf(a.Namespace)
+		n.addresses = append(n.addresses, a)
+	}
+	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) {
+		n := byNamespace[ns]
+		key, sound := of.namespace(ns, *n)
+		if known, ok := p.o.Cache.get(key); ok && sound {
+			p.join(known)
+			continue
+		}
+		sub := &part{run: p.run}
+		if err := sub.namespace(ctx, *n, tenant); err != nil {
 			return err
 		}
-		list, err := check(ctx, r.s, a)
-		if err != nil && r.unreadable(ctx, a.File(), err) != nil {
-			return fmt.Errorf("validate %s: %w", a, err)
+		if sound = sound && !sub.unreadable && of.unchanged(ctx, p.s, *n); sound {
+			p.o.Cache.put(key, sub.outcome)
 		}
-		r.findings(list...)
-		r.mu.Lock()
-		r.report.Addresses++
-		r.mu.Unlock()
-		if r.o.Step != nil {
-			r.o.Step()
-		}
+		p.unreadable = p.unreadable || !sound
+		p.join(sub.outcome)
 	}
 	return nil
 }
 
-// files checks a tenant's layer files, each for itself.
-func (r *run) files(ctx context.Context, name string, tenant *workspace.Tenant) error {
-	layers, strays, err := r.s.LayerFiles(ctx, name)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	for _, stray := range strays {
-		f := diag.Finding{
-			Code: "stray-file", Severity: diag.Warning, Position: diag.Position{File: stray},
-			Message: "this is no layer file, and nothing reads it",
-			Hint:    "layer files are config/TENANT/ENVIRONMENT/NAMESPACE.yaml",
-		}
-		if path.Ext(stray) == ".yml" {
-			f.Severity, f.Hint = diag.Error, "rename it to end in .yaml"
-		}
-		r.findings(f)
-	}
-	for _, a := range layers {
-		if !r.covers(a) {
+// patternsOf gives what the patterns ask for of one tenant.
+func (r *run) patternsOf(tenant string) []address.Pattern {
+	var out []address.Pattern
+	for _, p := range r.o.Patterns {
+		named, environment, namespace := p.Parts()
+		if !p.MatchTenant(tenant) || tenant == address.Global && named != address.Global {
 			continue
 		}
+		if own, err := address.ParsePattern(tenant + "/" + environment + "/" + namespace); err == nil {
+			out = append(out, own)
+		}
+	}
+	return out
+}
+
+func (p *part) stray(file string) {
+	f := diag.Finding{
+		Code: "stray-file", Severity: diag.Warning, Position: diag.Position{File: file},
+		Message: "this is no layer file, and nothing reads it",
+		Hint:    "layer files are config/TENANT/ENVIRONMENT/NAMESPACE.yaml",
+	}
+	if path.Ext(file) == ".yml" {
+		f.Severity, f.Hint = diag.Error, "rename it to end in .yaml"
+	}
+	p.found(f)
+}
+
+// namespacePart is what belongs to one namespace of a tenant.
+type namespacePart struct{ layers, addresses []address.Address }
+
+// namespace checks the layer files, each for itself, and the resolved addresses.
+func (p *part) namespace(ctx context.Context, n namespacePart, tenant *workspace.Tenant) error {
+	for _, a := range n.layers {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.layer(ctx, a, tenant); err != nil {
+		if err := p.layer(ctx, a, tenant); err != nil {
 			return err
 		}
-		r.mu.Lock()
-		r.report.Files++
-		r.mu.Unlock()
+		p.files++
+	}
+	for _, a := range n.addresses {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		list, err := check(ctx, p.s, a)
+		if err != nil && p.cannotRead(ctx, a.File(), err) != nil {
+			return fmt.Errorf("validate %s: %w", a, err)
+		}
+		p.found(list...)
+		p.addresses++
 	}
 	return nil
 }
@@ -263,120 +389,4 @@ func (r *run) covers(a address.Address) bool {
 		below, err := address.ParsePattern(tenant + "/" + address.Base + "/" + namespace)
 		return err == nil && below.Match(a)
 	})
-}
-
-func (r *run) layer(ctx context.Context, a address.Address, tenant *workspace.Tenant) error {
-	at := diag.Position{File: a.File()}
-	if !r.settings.Folder(a.Environment) {
-		r.findings(diag.Finding{
-			Code: "unknown-environment", Severity: diag.Error, Position: at,
-			Message: fmt.Sprintf("environment %q is not declared in lcm.yaml", a.Environment),
-			Hint:    diag.DidYouMean(a.Environment, r.settings.FolderNames(), "declare it under environments:, or remove the folder"),
-		})
-		return nil
-	}
-	if _, ok := r.settings.Namespace(a.Namespace); !ok {
-		r.findings(diag.Finding{
-			Code: "unknown-namespace", Severity: diag.Error, Position: at,
-			Message: fmt.Sprintf("namespace %q is not declared in lcm.yaml", a.Namespace),
-			Hint: diag.DidYouMean(a.Namespace, r.settings.NamespaceNames(),
-				"declare it: lcm namespace add "+a.Namespace+" --module MODULE"),
-		})
-		return nil
-	}
-	f, err := r.s.Layer(ctx, a.File())
-	if err != nil {
-		return r.unreadable(ctx, a.File(), err)
-	}
-	if f == nil {
-		return nil
-	}
-	module, err := r.s.ModuleOf(ctx, a.Namespace)
-	if err != nil {
-		if err := r.add(err); err != nil {
-			return err
-		}
-	}
-	list, err := checkLayer(a, f, module, tenant)
-	if err != nil {
-		return r.add(err)
-	}
-	r.findings(list...)
-	return r.mac(ctx, f, list)
-}
-
-// unreadable makes a finding of a file that cannot be read, so that the rest is still looked at.
-func (r *run) unreadable(ctx context.Context, file string, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if r.add(err) == nil {
-		return nil
-	}
-	hint := diag.HintOf(err)
-	if hint == "" {
-		hint = "a layer is a regular file of YAML inside the repository"
-	}
-	r.findings(diag.Finding{Code: "unreadable-file", Severity: diag.Error, Position: diag.Position{File: file}, Message: err.Error(), Hint: hint})
-	return nil
-}
-
-// Layer checks the layer file of an address for itself, if there is one: reserved keys, secrets in plain text, recipients.
-func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
-	f, err := s.Layer(ctx, a.File())
-	if broken, ok := errors.AsType[diag.List](err); ok {
-		return broken, nil
-	}
-	if err != nil || f == nil {
-		return nil, err
-	}
-	module, err := s.ModuleOf(ctx, a.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	tenant, err := s.Tenant(ctx, a.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	list, err := checkLayer(a, f, module, tenant)
-	if broken, ok := errors.AsType[diag.List](err); ok {
-		return broken, nil
-	}
-	return list, err
-}
-
-// mac opens a file's secrets where an identity does, which checks its MAC. told is what the file's own check has found:
-// opening meets a secret in plain text once more.
-func (r *run) mac(ctx context.Context, f *workspace.File, told diag.List) error {
-	meta, err := seal.Inspect(f.Doc)
-	if err != nil {
-		return r.add(err)
-	}
-	if meta == nil {
-		return nil
-	}
-	err = r.s.CanOpen(ctx, f.Path)
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*seal.NoIdentityError](err); ok {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.report.Unopened = append(r.report.Unopened, f.Path)
-		return nil
-	}
-	if list, ok := errors.AsType[diag.List](err); ok {
-		r.findings(slices.DeleteFunc(slices.Clone(list), func(again diag.Finding) bool {
-			return slices.ContainsFunc(told, func(t diag.Finding) bool { return t.Code == again.Code && t.Position == again.Position })
-		})...)
-		return nil
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	hint := diag.HintOf(err)
-	r.findings(diag.Finding{
-		Code: "unreadable-secrets", Severity: diag.Error, Position: diag.Position{File: f.Path}, Message: err.Error(), Hint: hint,
-	})
-	return nil
 }

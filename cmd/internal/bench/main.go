@@ -34,7 +34,7 @@ func main() {
 // options are the flags.
 type options struct {
 	lcm, build, out, generate string
-	small, large, turns       int
+	small, large, huge, turns int
 	tenants                   int
 }
 
@@ -48,6 +48,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.out, "o", "", "write the page to `FILE` in place of stdout")
 	flags.IntVar(&o.small, "small", 100, "`ADDRESSES` of the small repository, a multiple of 20")
 	flags.IntVar(&o.large, "large", 6600, "`ADDRESSES` of the large repository, a multiple of 20")
+	flags.IntVar(&o.huge, "huge", 0, "`ADDRESSES` of a third repository, 66000 for the published page: it takes minutes to make")
 	flags.IntVar(&o.turns, "turns", 20, "runs of each contender; validate has fewer")
 	flags.StringVar(&o.generate, "generate", "", "only generate the repository with -tenants in `DIR`, with its user's home")
 	flags.IntVar(&o.tenants, "tenants", 5, "with -generate: `NUMBER` of tenants, of 20 addresses each")
@@ -66,7 +67,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return repository{root: root, tenants: o.tenants}.generate(ctx, lcm)
 	}
 	per := addressesPerTenant()
-	if o.small < per || o.large <= o.small || o.small%per != 0 || o.large%per != 0 || o.large < sampleSize || o.turns < 1 {
+	if o.small < per || o.large <= o.small || o.small%per != 0 || o.large%per != 0 || o.huge%per != 0 || o.large < sampleSize || o.turns < 1 {
 		return fmt.Errorf("-small and -large must be multiples of %d, the second larger and at least %d", per, sampleSize)
 	}
 	r, err := measure(ctx, o, lcm, stderr)
@@ -109,6 +110,7 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 		tools:   tools{lcm: lcm},
 		small:   repository{root: filepath.Join(scratch, "small"), tenants: o.small / addressesPerTenant()},
 		large:   repository{root: filepath.Join(scratch, "large"), tenants: o.large / addressesPerTenant()},
+		huge:    repository{root: filepath.Join(scratch, "huge"), tenants: o.huge / addressesPerTenant()},
 		turns:   o.turns,
 		schemas: filepath.Join(scratch, "schemas"),
 	}
@@ -117,7 +119,10 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 			return report{}, err
 		}
 	}
-	for _, r := range []repository{b.small, b.large} {
+	for _, r := range []repository{b.small, b.large, b.huge} {
+		if r.tenants == 0 {
+			continue
+		}
 		say(progress, "generating %d addresses", r.addresses())
 		if err := generateApart(ctx, r, lcm); err != nil {
 			return report{}, err
@@ -148,7 +153,32 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 	}
 	page.comparisons = append(page.comparisons, c)
 	page.memory = append(page.memory, m)
-	return page, nil
+	say(progress, "validate again, %d turns", validateTurns)
+	if c, _, err = b.again(ctx, b.large, 300e6); err != nil {
+		return report{}, err
+	}
+	page.comparisons = append(page.comparisons, c)
+	return page, b.addHuge(ctx, &page, progress)
+}
+
+// addHuge adds the lines of the third repository, if there is one.
+func (b bench) addHuge(ctx context.Context, page *report, progress io.Writer) error {
+	if b.huge.tenants == 0 {
+		return nil
+	}
+	say(progress, "get and validate in %d addresses", b.huge.addresses())
+	c, err := b.far(ctx)
+	if err != nil {
+		return err
+	}
+	page.comparisons = append(page.comparisons, c)
+	c, m, err := b.again(ctx, b.huge, 1e9)
+	if err != nil {
+		return err
+	}
+	page.comparisons = append(page.comparisons, c)
+	page.memory = append(page.memory, m)
+	return nil
 }
 
 // generateApart generates in a process of its own: a child inherits its parent's peak memory until it execs, and what the

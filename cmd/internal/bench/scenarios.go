@@ -20,6 +20,7 @@ type tools struct{ lcm, sops, cue string }
 type bench struct {
 	tools
 	small, large repository
+	huge         repository // none without -huge
 	turns        int
 	schemas      string // folder with the schemas as files, for cue
 }
@@ -124,6 +125,46 @@ func (b bench) validate(ctx context.Context) (comparison, memory, error) {
 			limit: 1.0 / 50, limitText: "0.02 (50 ×)", extrapolated: true,
 		},
 		memory{what: what, used: all[0].peak(), most: 300e6}, nil
+}
+
+// again times checking everything once more after one line of one file was edited, against checking everything cold. It gives
+// the memory of the cold runs too.
+func (b bench) again(ctx context.Context, r repository, most float64) (comparison, memory, error) {
+	all, err := compete(ctx, validateTurns,
+		contender{name: "validate everything, cold", next: func(context.Context, int) (command, error) {
+			return r.command(b.lcm, "validate"), r.forget()
+		}},
+		contender{name: "lcm validate", next: func(_ context.Context, turn int) (command, error) {
+			file := subject(r).File()
+			src, err := os.ReadFile(filepath.Join(r.dir(), file))
+			if err != nil {
+				return command{}, fmt.Errorf("read the file to edit: %w", err)
+			}
+			return r.command(b.lcm, "validate"), r.write(file, maxInFlight.ReplaceAll(src, []byte("${1}"+strconv.Itoa(3000+turn))))
+		}},
+	)
+	if err != nil {
+		return comparison{}, memory{}, err
+	}
+	cold, edited := all[0], all[1]
+	what := b.in("validate again after one edit", r)
+	return comparison{what: what, ours: edited, theirs: cold, limit: 1.0 / 20, limitText: "0.05 (20 ×)"},
+		memory{what: b.in("validate everything, cold", r), used: cold.peak(), most: int64(most)}, nil
+}
+
+// far times reading one secret in a repository of another size than the small one's.
+func (b bench) far(ctx context.Context) (comparison, error) {
+	get := func(r repository) contender {
+		return contender{name: "lcm get", next: func(context.Context, int) (command, error) {
+			return r.command(b.lcm, "get", subject(r).String(), "providers.openai.api_key", "--reveal"), nil
+		}}
+	}
+	all, err := compete(ctx, b.turns, get(b.small), get(b.huge))
+	if err != nil {
+		return comparison{}, err
+	}
+	all[0].name = fmt.Sprintf("the same in %d", b.small.addresses())
+	return comparison{what: b.in("get a secret", b.huge), ours: all[1], theirs: all[0], limit: 1.1, limitText: "1 (± 0.1)"}, nil
 }
 
 // loop gives the script that checks a sample of the large repository's layer files.

@@ -2,6 +2,12 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +23,7 @@ type validateOptions struct {
 	format   option.Format
 	at       string
 	patterns []string
+	noCache  bool
 }
 
 func newValidate(e *env) *cobra.Command {
@@ -28,7 +35,10 @@ func newValidate(e *env) *cobra.Command {
 no private key; where an identity at hand opens a file, its MAC and its secrets' values are checked too.
 
 All findings are reported at once, sorted, with file:line:column, a stable code and a hint. The exit code is 3 if there are
-errors.`,
+errors.
+
+What has not changed since an earlier run is not checked again. That is decided by the content of the files alone, and kept in
+the user's cache folder.`,
 		Example: `  lcm validate
   lcm validate acme/production
   lcm validate --at origin/main -o json
@@ -45,6 +55,7 @@ errors.`,
 	}
 	o.format.Bind(cmd, "text", "json", "github")
 	cmd.Flags().StringVar(&o.at, "at", "", "check `REV`, a commit, tag or branch, in place of the worktree")
+	cmd.Flags().BoolVar(&o.noCache, "no-cache", false, "check everything, whatever earlier runs found, and keep nothing")
 	return cmd
 }
 
@@ -71,10 +82,21 @@ func runValidate(ctx context.Context, e *env, o *validateOptions) error {
 	progress := &term.Progress{}
 	options.Total = func(n int) { progress = e.IO.Progress("validating", n) }
 	options.Step = func() { progress.Step() }
+	if !o.noCache {
+		if options.Keys, err = e.keyring().Recipients(ctx); err != nil {
+			return err
+		}
+		options.Cache = e.validationCache(w.Repo().Root())
+	}
 	report, err := validate.Run(ctx, s, options)
 	progress.Done()
 	if err != nil {
 		return err
+	}
+	if options.Cache != nil {
+		if err := options.Cache.Save(len(o.patterns) == 0); err != nil {
+			e.IO.Note("what was found could not be kept for the next run: %v", err)
+		}
 	}
 	switch o.format.Name {
 	case "json":
@@ -91,4 +113,43 @@ func runValidate(ctx context.Context, e *env, o *validateOptions) error {
 		return &silentError{code: exitFindings}
 	}
 	return nil
+}
+
+// validationCache opens what earlier validations of a repository found, nil where there is no place for it.
+func (e *env) validationCache(root string) *validate.Cache {
+	dir := e.Getenv("XDG_CACHE_HOME")
+	if dir == "" {
+		var err error
+		if dir, err = os.UserCacheDir(); err != nil {
+			return nil
+		}
+	}
+	program, err := e.program()
+	if err != nil {
+		return nil
+	}
+	name := sha256.Sum256([]byte(root))
+	return validate.OpenCache(filepath.Join(dir, "lcm", "validate", hex.EncodeToString(name[:8])), program)
+}
+
+// program names this very build: by its version where that says it all, else by its bytes.
+func (e *env) program() (string, error) {
+	version := e.version()
+	if version != "(devel)" && !strings.Contains(version, "dirty") && version != "unknown" {
+		return version, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return version + " " + hex.EncodeToString(h.Sum(nil)), nil
 }

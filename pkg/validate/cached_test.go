@@ -1,0 +1,94 @@
+package validate_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/validate"
+)
+
+// TestWhatIsKeptIsNeverWrong edits a repository at random, and compares each time what is found with and without what was
+// kept of all the states before.
+func TestWhatIsKeptIsNeverWrong(t *testing.T) {
+	f := newFixture(t)
+	second := map[string]string{
+		"config/globex/tenant.yaml":              "apiVersion: lcm/v1\nname: globex\n",
+		"config/globex/base/inference.yaml":      "replicas: 2\n",
+		"config/globex/production/notes.yaml":    "a: 1\n",
+		"config/acme/development/inference.yaml": "replicas: 3\n",
+	}
+	f.write(second)
+	files := []string{
+		"config/global/base/inference.yaml", "config/global/production/inference.yaml", "config/acme/base/inference.yaml",
+		"config/acme/production/inference.yaml", "config/acme/development/inference.yaml", "config/acme/base/notes.yaml", "config/acme/production/notes.yaml",
+		"config/globex/base/inference.yaml", "config/globex/production/inference.yaml", "config/globex/production/notes.yaml", "config/globex/prod/notes.yaml",
+		"config/acme/README.md", "config/acme/base/deep/x", "config/acme/base/inferno.yaml",
+	}
+	texts := []string{
+		"replicas: 2\n", "replicas: 11\n", "model: llama\n", "model: !override mistral\n", "model: ''\n", "{}\n", "tags: a\n", "a: [\n", "unknown: 1\n",
+		"api_key: plain\n", f.sealed("tags: [a]\n", "api_key", "key-1", f.recipient), f.sealed("", "api_key", "key-2", f.stranger), "-",
+	}
+	others := map[string][]string{
+		"config/acme/tenant.yaml":   {"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\n", "apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.stranger + "]\n", "name: [\n", "apiVersion: lcm/v1\nname: acme\nnamespaces: [notes, gone]\n"},
+		"config/globex/tenant.yaml": {"apiVersion: lcm/v1\nname: globex\n", "-"},
+		"lcm.yaml":                  {settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1)},
+		"schemas/own.cue":           {"package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// A.\na?: 1\n...}\n", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// Few.\nreplicas?: 3\n...}\n", "-"},
+	}
+	file := filepath.Join(t.TempDir(), "cache")
+	exists := func(name string) bool { _, err := os.Stat(filepath.Join(f.dir, name)); return err == nil }
+	edit := func(name, text string) {
+		if text != "-" || exists(name) {
+			f.write(map[string]string{name: text})
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 7))
+	rounds := 300
+	if testing.Short() {
+		rounds = 60
+	}
+	for round := range rounds {
+		name := files[r.IntN(len(files))]
+		text := texts[r.IntN(len(texts))]
+		if r.IntN(6) == 0 {
+			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue"}
+			name = names[r.IntN(len(names))]
+			text = others[name][r.IntN(len(others[name]))]
+		}
+		edit(name, text)
+		keys, held := f.keys, []string{f.recipient}
+		if r.IntN(3) == 0 {
+			keys, held = f.noKeys, nil
+		}
+		want := f.outcome(keys, validate.Options{})
+		cache := validate.OpenCache(file, "test")
+		got := f.outcome(keys, validate.Options{Cache: cache, Keys: held})
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("round %d, after %s became %q:\nwith what is kept %v\nwithout %v", round, name, text, got, want)
+		}
+		f.must(cache.Save(true))
+		again := f.outcome(keys, validate.Options{Cache: validate.OpenCache(file, "test"), Keys: held})
+		if !reflect.DeepEqual(again, want) {
+			t.Fatalf("round %d, once more:\nwith what is kept %v\nwithout %v", round, again, want)
+		}
+	}
+}
+
+// outcome gives all that a run says.
+func (f *fixture) outcome(k *seal.Keyring, o validate.Options) []string {
+	f.t.Helper()
+	report, err := validate.Run(f.t.Context(), f.snapshot(k), o)
+	f.must(err)
+	out := []string{fmt.Sprint(report.Addresses, " addresses, ", report.Files, " files, unopened ", report.Unopened)}
+	for _, x := range report.Findings {
+		out = append(out, fmt.Sprintf("%+v", x))
+	}
+	slices.Sort(out[1:])
+	return out
+}

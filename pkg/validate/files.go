@@ -1,0 +1,128 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.Tenant) error {
+	at := diag.Position{File: a.File()}
+	if !p.settings.Folder(a.Environment) {
+		p.found(diag.Finding{
+			Code: "unknown-environment", Severity: diag.Error, Position: at,
+			Message: fmt.Sprintf("environment %q is not declared in lcm.yaml", a.Environment),
+			Hint:    diag.DidYouMean(a.Environment, p.settings.FolderNames(), "declare it under environments:, or remove the folder"),
+		})
+		return nil
+	}
+	if _, ok := p.settings.Namespace(a.Namespace); !ok {
+		p.found(diag.Finding{
+			Code: "unknown-namespace", Severity: diag.Error, Position: at,
+			Message: fmt.Sprintf("namespace %q is not declared in lcm.yaml", a.Namespace),
+			Hint: diag.DidYouMean(a.Namespace, p.settings.NamespaceNames(),
+				"declare it: lcm namespace add "+a.Namespace+" --module MODULE"),
+		})
+		return nil
+	}
+	f, err := p.s.Layer(ctx, a.File())
+	if err != nil {
+		return p.cannotRead(ctx, a.File(), err)
+	}
+	if f == nil {
+		return nil
+	}
+	module, err := p.s.ModuleOf(ctx, a.Namespace)
+	if err != nil {
+		if err := p.add(err); err != nil {
+			return err
+		}
+	}
+	list, err := checkLayer(a, f, module, tenant)
+	if err != nil {
+		return p.add(err)
+	}
+	p.found(list...)
+	return p.mac(ctx, f, list)
+}
+
+// cannotRead makes a finding of a file that cannot be read, so that the rest is still looked at.
+func (p *part) cannotRead(ctx context.Context, file string, err error) error {
+	p.unreadable = true
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if p.add(err) == nil {
+		return nil
+	}
+	hint := diag.HintOf(err)
+	if hint == "" {
+		hint = "a layer is a regular file of YAML inside the repository"
+	}
+	p.found(diag.Finding{Code: "unreadable-file", Severity: diag.Error, Position: diag.Position{File: file}, Message: err.Error(), Hint: hint})
+	return nil
+}
+
+// Layer checks the layer file of an address for itself, if there is one: reserved keys, secrets in plain text, recipients.
+func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
+	f, err := s.Layer(ctx, a.File())
+	if broken, ok := errors.AsType[diag.List](err); ok {
+		return broken, nil
+	}
+	if err != nil || f == nil {
+		return nil, err
+	}
+	module, err := s.ModuleOf(ctx, a.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := s.Tenant(ctx, a.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	list, err := checkLayer(a, f, module, tenant)
+	if broken, ok := errors.AsType[diag.List](err); ok {
+		return broken, nil
+	}
+	return list, err
+}
+
+// mac opens a file's secrets where an identity does, which checks its MAC. told is what the file's own check has found:
+// opening meets a secret in plain text once more.
+func (p *part) mac(ctx context.Context, f *workspace.File, told diag.List) error {
+	meta, err := seal.Inspect(f.Doc)
+	if err != nil {
+		return p.add(err)
+	}
+	if meta == nil {
+		return nil
+	}
+	err = p.s.CanOpen(ctx, f.Path)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*seal.NoIdentityError](err); ok {
+		p.unopened = append(p.unopened, f.Path)
+		return nil
+	}
+	if list, ok := errors.AsType[diag.List](err); ok {
+		p.found(slices.DeleteFunc(slices.Clone(list), func(again diag.Finding) bool {
+			return slices.ContainsFunc(told, func(t diag.Finding) bool { return t.Code == again.Code && t.Position == again.Position })
+		})...)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	hint := diag.HintOf(err)
+	p.found(diag.Finding{
+		Code: "unreadable-secrets", Severity: diag.Error, Position: diag.Position{File: f.Path}, Message: err.Error(), Hint: hint,
+	})
+	return nil
+}

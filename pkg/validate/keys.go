@@ -1,0 +1,249 @@
+package validate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+// keys gives the keys under which outcomes are kept: digests over all that an outcome depends on.
+type keys struct {
+	s        *workspace.Snapshot
+	settings *workspace.Settings
+	common   cacheKey // what every outcome depends on
+	shared   []string // the tenants whose layers lie under others
+
+	mu       sync.Mutex
+	folders  map[string]*tenantFiles // of the shared tenants
+	policies map[string]string       // the digests of the tenants' files, by tenant, as far as they were come across
+}
+
+// tenantFiles is what lies in a tenant's folder.
+type tenantFiles struct {
+	digests map[string]string // by path
+	all     cacheKey
+	odd     bool // something that is no file and no folder: nothing is kept then
+}
+
+func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Settings, o Options) (*keys, error) {
+	if o.Cache == nil {
+		return nil, nil
+	}
+	k := &keys{s: s, settings: settings, folders: map[string]*tenantFiles{}, policies: map[string]string{}}
+	h := newKey("common")
+	h.texts(slices.Sorted(slices.Values(o.Keys))...)
+	for _, p := range o.Patterns {
+		tenant, environment, namespace := p.Parts()
+		h.texts(tenant, environment, namespace)
+	}
+	h.texts(s.DigestOf(ctx, workspace.SettingsFile), s.DigestOf(ctx, workspace.LockFile))
+	for _, dir := range []string{workspace.SchemaDir, "templates"} {
+		below, err := s.Digests(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		h.listing(dir, below)
+	}
+	k.common = h.sum()
+	for _, l := range settings.Layers {
+		if tenant, _, _ := strings.Cut(l, "/"); !strings.Contains(tenant, "{") && !slices.Contains(k.shared, tenant) {
+			k.shared = append(k.shared, tenant)
+		}
+	}
+	return k, nil
+}
+
+// tenantKeys gives the keys of one tenant.
+type tenantKeys struct {
+	keys    *keys // nil without a cache
+	name    string
+	own     *tenantFiles
+	below   []*tenantFiles // of the shared tenants
+	all     cacheKey       // of everything that is checked of the tenant
+	soundly bool
+}
+
+func (k *keys) tenant(ctx context.Context, name string) (tenantKeys, error) {
+	of := tenantKeys{keys: k, name: name}
+	if k == nil {
+		return of, nil
+	}
+	of.soundly = true
+	h := newKey("tenant")
+	h.texts(string(k.common[:]), name)
+	for _, tenant := range append([]string{name}, k.shared...) {
+		files, err := k.files(ctx, tenant)
+		if err != nil {
+			return of, err
+		}
+		of.soundly = of.soundly && !files.odd
+		if of.own == nil {
+			of.own = files
+		}
+		of.below = append(of.below, files)
+		h.texts(tenant, string(files.all[:]))
+	}
+	of.all = h.sum()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.policies[name] = of.own.digests[workspace.TenantFile(name)]
+	return of, nil
+}
+
+// drift gives the key of what .sops.yaml is compared with: the files of all tenants, which must have been come across.
+func (k *keys) drift(ctx context.Context) (key cacheKey, sound bool, err error) {
+	if k == nil {
+		return key, false, nil
+	}
+	tenants, err := k.s.Tenants(ctx)
+	if err != nil {
+		return key, false, err
+	}
+	h := newKey("drift")
+	h.texts(string(k.common[:]), k.s.DigestOf(ctx, workspace.SopsFile))
+	for _, tenant := range tenants {
+		policy := k.policies[tenant]
+		if policy == "" {
+			return key, false, nil
+		}
+		h.texts(tenant, policy)
+	}
+	return h.sum(), true, nil
+}
+
+// sound reports whether the keys stand for all that outcomes depend on.
+func (t tenantKeys) sound() bool { return t.soundly }
+
+// namespace gives the key of one namespace of the tenant: of its own layer files, and of all that its addresses are made of.
+func (t tenantKeys) namespace(name string, n namespacePart) (key cacheKey, sound bool) {
+	if !t.soundly {
+		return key, false
+	}
+	h := newKey("namespace")
+	h.texts(string(t.keys.common[:]), t.name, name, t.own.digests[workspace.TenantFile(t.name)])
+	for _, file := range t.files(n) {
+		h.texts(file, t.digest(file))
+	}
+	for _, a := range n.addresses {
+		h.texts(a.String())
+	}
+	return h.sum(), true
+}
+
+// files gives the layer files that a namespace of the tenant depends on, whether they are there or not, sorted.
+func (t tenantKeys) files(n namespacePart) []string {
+	set := map[string]bool{}
+	for _, a := range n.layers {
+		set[a.File()] = true
+	}
+	for _, a := range n.addresses {
+		for _, ref := range t.keys.settings.Stack(a) {
+			set[ref.Address.File()] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// digest gives the digest of a layer file, "" for none.
+func (t tenantKeys) digest(file string) string {
+	for _, files := range t.below {
+		if d, ok := files.digests[file]; ok {
+			return d
+		}
+	}
+	return ""
+}
+
+// unchanged reports whether what was read of the worktree is what the key was made of: somebody may have edited a file in
+// between, and then the outcome belongs to neither.
+func (t tenantKeys) unchanged(ctx context.Context, s *workspace.Snapshot, n namespacePart) bool {
+	for _, file := range t.files(n) {
+		digest := t.digest(file)
+		if digest != "" && !strings.HasPrefix(digest, gitrepo.ContentDigestPrefix) {
+			continue // of a commit, which does not change
+		}
+		f, err := s.Layer(ctx, file)
+		if err != nil || (f == nil) != (digest == "") || f != nil && gitrepo.ContentDigest(f.Doc.Source()) != digest {
+			return false
+		}
+	}
+	return true
+}
+
+// files reads what lies in a tenant's folder. Those of shared tenants are remembered.
+func (k *keys) files(ctx context.Context, tenant string) (*tenantFiles, error) {
+	if !slices.Contains(k.shared, tenant) {
+		return k.read(ctx, tenant)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.folders[tenant] == nil {
+		files, err := k.read(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		k.folders[tenant] = files
+	}
+	return k.folders[tenant], nil
+}
+
+func (k *keys) read(ctx context.Context, tenant string) (*tenantFiles, error) {
+	dir := path.Join(address.Root, tenant)
+	below, err := k.s.Digests(ctx, dir)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return &tenantFiles{odd: true}, nil // what cannot be read is told when it is checked
+	}
+	out := &tenantFiles{digests: make(map[string]string, len(below.Files)), odd: len(below.Odd) > 0}
+	for name, digest := range below.Files {
+		out.digests[dir+"/"+name] = digest
+	}
+	h := newKey("files")
+	h.listing(dir, below)
+	out.all = h.sum()
+	return out, nil
+}
+
+// keyHash hashes texts so that no two lists of them are the same.
+type keyHash struct{ hash.Hash }
+
+func newKey(what string) keyHash {
+	h := keyHash{sha256.New()}
+	h.texts(what)
+	return h
+}
+
+func (h keyHash) texts(texts ...string) {
+	var size [8]byte
+	binary.BigEndian.PutUint64(size[:], uint64(len(texts)))
+	h.Write(size[:])
+	for _, t := range texts {
+		binary.BigEndian.PutUint64(size[:], uint64(len(t)))
+		h.Write(size[:])
+		h.Write([]byte(t))
+	}
+}
+
+// listing adds what lies in a folder and below it.
+func (h keyHash) listing(dir string, l *gitrepo.Listing) {
+	h.texts(dir)
+	for _, name := range slices.Sorted(maps.Keys(l.Files)) {
+		h.texts(name, l.Files[name])
+	}
+	h.texts(slices.Sorted(slices.Values(l.Dirs))...)
+	h.texts(slices.Sorted(slices.Values(l.Odd))...)
+}
+
+func (h keyHash) sum() cacheKey { return cacheKey(h.Sum(nil)) }
