@@ -49,9 +49,9 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 7))
-	rounds := 300
+	rounds := 120
 	if testing.Short() {
-		rounds = 60
+		rounds = 30
 	}
 	for round := range rounds {
 		name := files[r.IntN(len(files))]
