@@ -376,6 +376,9 @@ func (p *Plan) reach(ctx context.Context, settings *workspace.Settings, addresse
 			continue
 		}
 		after, err := p.After.Resolve(ctx, a)
+		if _, broken := errors.AsType[diag.List](err); broken {
+			continue // a finding, of which the check tells
+		}
 		if err != nil {
 			return err
 		}

@@ -152,7 +152,7 @@ func TestWhatIntroducesFindingsIsRefused(t *testing.T) {
 		// A shared layer: told once, at the first address that shows it.
 		{"global/base/inference replicas=none", "schema-type replicas@acme/base/inference"},
 		{"global/base/inference region", "schema-required region@acme/production/inference, schema-required region@acme/development/inference"},
-		{"acme/base/notes extends=x", "reserved-key extends@"},
+		{"acme/base/notes extends=x", "unknown-template extends@"},
 	} {
 		p, err := f.prepare(tt.edit)
 		f.must(err)

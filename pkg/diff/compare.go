@@ -112,6 +112,8 @@ type outcome struct {
 	changes    []Change
 	effects    []effect
 	overridden []*rawChange
+	parts      []*rawChange // that had a part in an effect of which another is the cause
+	templates  []string     // the files of templates below the address, on either side
 	findings   diag.List
 	unresolved bool
 	failed     error // of reading one side

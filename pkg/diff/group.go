@@ -42,6 +42,12 @@ func (g *groups) take(o outcome) {
 		e.Path = layerPath(e)
 		g.add(e, o.new)
 	}
+	for _, r := range o.parts {
+		g.used[r] = true
+	}
+	for _, file := range o.templates {
+		g.scope.over[file] = append(g.scope.over[file], o.new)
+	}
 	for _, r := range o.overridden {
 		g.overridden[r] = append(g.overridden[r], o.new)
 	}

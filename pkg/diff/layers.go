@@ -176,7 +176,7 @@ func (c *comparer) otherFile(ctx context.Context, file string) error {
 				change.Note = "comments or layout only"
 			}
 		}
-	case isBelow(file, workspace.SchemaDir) && change.Kind == Changed:
+	case (isBelow(file, workspace.SchemaDir) || isBelow(file, workspace.TemplateDir)) && change.Kind == Changed:
 		change.Hunks = Text(string(old), string(new))
 	}
 	c.report.Files = append(c.report.Files, change)
@@ -234,6 +234,9 @@ func layerName(file string) string {
 	if isBelow(file, workspace.SchemaDir) || strings.HasPrefix(file, "schema:") {
 		return workspace.DefaultsLayer
 	}
+	if workspace.IsTemplate(file) {
+		return "template"
+	}
 	return ""
 }
 
@@ -241,7 +244,7 @@ func layerName(file string) string {
 func compareFiles(a, b string) int {
 	rank := func(f string) int {
 		switch {
-		case layerName(f) == workspace.DefaultsLayer:
+		case layerName(f) == workspace.DefaultsLayer, workspace.IsTemplate(f):
 			return 0
 		case isBelow(f, path.Join(address.Root, address.Global)):
 			return 1

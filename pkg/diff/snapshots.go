@@ -17,7 +17,7 @@ import (
 // scope is what differs between two snapshots and where it can matter.
 type scope struct {
 	layers  map[string]*layerFile
-	all     bool            // settings or schemas differ: any address can
+	all     bool            // settings, schemas or templates differ: any address can
 	tenants map[string]bool // whose tenant.yaml differs
 	// over are the addresses that have a changed layer file in their stack, on either side.
 	over map[string][]address.Address
@@ -109,7 +109,7 @@ func (c *comparer) scope(ctx context.Context, files []string) (*scope, error) {
 			}
 			s.tenants[tenant] = true
 		}
-		if file == workspace.SettingsFile || file == workspace.LockFile || isBelow(file, workspace.SchemaDir) {
+		if file == workspace.SettingsFile || file == workspace.LockFile || isBelow(file, workspace.SchemaDir) || isBelow(file, workspace.TemplateDir) {
 			s.all = true
 		}
 		if err := c.otherFile(ctx, file); err != nil {
@@ -248,8 +248,14 @@ func (c *comparer) effects(ctx context.Context, s *scope, j job) (outcome, error
 		}
 	}
 	used := map[*rawChange]bool{}
+	out.templates = templatesOf(old.Stack, new.Stack)
 	for _, ch := range changes {
-		for _, e := range attribute(ch, touched) {
+		effects, parts := attributeTemplates(attribute(ch, touched), touched, old, new)
+		for _, r := range parts {
+			used[r] = true
+		}
+		out.parts = append(out.parts, parts...)
+		for _, e := range effects {
 			out.effects = append(out.effects, e)
 			if e.raw != nil {
 				used[e.raw] = true

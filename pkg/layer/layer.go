@@ -21,6 +21,17 @@ type Layer struct {
 	Strict bool       // shadowing an inherited scalar takes !override
 	// Defaults marks the layer of schema defaults: shadowing it is never strict, as nobody chose its values.
 	Defaults bool
+	// Of is the file that brings this layer in, where it is that of a template. What one file and its templates say
+	// counts as said together: shadowing within it is never strict.
+	Of string
+}
+
+// together names what a layer belongs to.
+func (l Layer) together() string {
+	if l.Of != "" {
+		return l.Of
+	}
+	return l.File
 }
 
 // Rule is how the schema wants a field merged.
@@ -44,6 +55,9 @@ func Merge(stack []Layer, rules Rules) (*tree.Node, diag.List) {
 		if l.Root == nil {
 			continue
 		}
+		if l.together() != m.layer.together() {
+			m.own = nil
+		}
 		m.layer = l
 		if merged := m.merge(root, l.Root); merged != nil {
 			root = merged
@@ -56,6 +70,7 @@ type merger struct {
 	rules    Rules
 	layer    Layer
 	defaults map[*tree.Node]bool // nodes of the result that are schema defaults
+	own      map[*tree.Node]bool // nodes of the result that are from templates of the file at hand
 	path     tree.Path
 	findings diag.List
 }
@@ -247,19 +262,24 @@ func (m *merger) place(over, under *tree.Node) *tree.Node {
 		out.Shadowed = append(append(out.Shadowed, under), under.Shadowed...)
 	}
 	if m.layer.Defaults {
-		m.markDefaults(out)
+		m.defaults = marked(m.defaults, out)
+	}
+	if m.layer.Of != "" {
+		m.own = marked(m.own, out)
 	}
 	return out
 }
 
-func (m *merger) markDefaults(n *tree.Node) {
-	if m.defaults == nil {
-		m.defaults = map[*tree.Node]bool{}
+// marked adds all nodes of a tree to a set.
+func marked(set map[*tree.Node]bool, n *tree.Node) map[*tree.Node]bool {
+	if set == nil {
+		set = map[*tree.Node]bool{}
 	}
 	n.Walk(func(_ tree.Path, v *tree.Node) bool {
-		m.defaults[v] = true
+		set[v] = true
 		return true
 	})
+	return set
 }
 
 // clean strips directives and tombstones below n; it copies only what changes.
@@ -312,15 +332,20 @@ func clean(n *tree.Node) *tree.Node {
 }
 
 func (m *merger) checkStrict(under, over *tree.Node) {
-	if !m.layer.Strict || !over.Kind.IsScalar() || !under.Kind.IsScalar() || m.defaults[under] || m.isIdentity() {
+	if !m.layer.Strict || !over.Kind.IsScalar() || !under.Kind.IsScalar() || m.defaults[under] || m.own[under] || m.isIdentity() {
 		return
 	}
-	m.findings = append(m.findings, diag.Finding{
+	f := diag.Finding{
 		Code: "strict-override", Severity: diag.Error, Position: over.Pos, Key: m.path.String(),
 		Message: "this shadows an inherited value without !override, and the environment is strict",
 		Related: []diag.Related{{Position: under.Pos, Message: "the inherited value is here"}},
 		Hint:    "write the value as !override, or remove it",
-	})
+	}
+	if m.layer.Of != "" {
+		f.Related = append(f.Related, diag.Related{Position: diag.Position{File: m.layer.Of}, Message: "it is extended here"})
+		f.Hint = "extend the template in a layer that is not strict, or write its value as !override"
+	}
+	m.findings = append(m.findings, f)
 }
 
 // isIdentity reports whether the value at hand is the field by which an item of a keyed list is known: it names the item

@@ -153,3 +153,29 @@ func BenchmarkMerge(b *testing.B) {
 		layer.Merge(layers, nil)
 	}
 }
+
+// TestStrictnessWithTemplates: a file and the templates it extends count as one layer, and what they hide of others' is told.
+func TestStrictnessWithTemplates(t *testing.T) {
+	for _, tt := range []struct {
+		name, below, template, second, own, want string
+	}{
+		{"over one's own template", "x: 1\n", "a: 1\nb: {c: 1}\n", "a: 2\n", "a: 3\nb: {c: 2}\n", ""},
+		{"over what is inherited", "a: 1\n", "b: 1\n", "b: 2\n", "a: 2\n", "strict-override@a"},
+		{"a template over what is inherited", "a: 1\n", "a: 2\n", "b: 1\n", "b: 2\n", "strict-override@a"},
+		{"over a template over what is inherited", "a: 1\n", "a: !override 2\n", "b: 1\n", "a: 3\n", ""},
+	} {
+		s := stack(t, tt.below, tt.template, tt.second, tt.own)
+		for i := range s[1:] {
+			s[i+1].Strict = true
+		}
+		s[1].Of, s[2].Of = s[3].File, s[3].File
+		if _, findings := layer.Merge(s, nil); codes(findings) != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, codes(findings), tt.want)
+		}
+		// Of another file, the same templates are somebody else's.
+		s[1].Of, s[2].Of = "other.yaml", "other.yaml"
+		if _, findings := layer.Merge(s, nil); tt.own != "b: 2\n" && codes(findings) == "" {
+			t.Errorf("%s: another file's templates are shadowed, and nobody tells", tt.name)
+		}
+	}
+}

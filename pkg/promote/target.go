@@ -41,27 +41,24 @@ func openTarget(ctx context.Context, snap *workspace.Snapshot, a address.Address
 		schemaField: func(tree.Path) schema.Field { return schema.Field{} },
 		complete:    func(n *tree.Node) *tree.Node { return n },
 	}
-	byFile := map[string]layer.Layer{}
-	for _, l := range r.Stack {
-		if l.Defaults {
-			t.below = append(t.below, l)
-		} else {
-			byFile[l.File] = l
-		}
-	}
 	reached := false
+	above := map[string]bool{} // the files over the own layer
 	for _, ref := range settings.Stack(a) {
-		l, ok := byFile[ref.Address.File()]
 		switch {
 		case ref.Address == a:
 			reached = true
 			t.layer = layer.Layer{Name: ref.Name, File: a.File(), Strict: ref.Strict}
-			if ok {
-				t.ownNow = l.Root
-			}
-		case ok && reached:
+		case reached:
+			above[ref.Address.File()] = true
+		}
+	}
+	for _, l := range r.Stack {
+		switch {
+		case l.File == a.File():
+			t.ownNow = l.Root
+		case above[l.File] || above[l.Of]: // the templates of a file go where it goes
 			t.above = append(t.above, l)
-		case ok:
+		default:
 			t.below = append(t.below, l)
 		}
 	}
@@ -144,5 +141,5 @@ func (t *target) identity(p tree.Path) string {
 // isDefault reports whether a value comes from a schema.
 func isDefault(n *tree.Node) bool {
 	_, isLayer := address.FromFile(n.Pos.File)
-	return !isLayer && n.Pos.File != ""
+	return !isLayer && n.Pos.File != "" && !workspace.IsTemplate(n.Pos.File)
 }

@@ -63,29 +63,20 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 		if f.Position.IsZero() {
 			f.Position.File = a.File()
 		}
+		f = blameVariables(f, r)
 		list = append(list, f)
 	}
 	return list, nil
 }
 
-// checkLayer checks one layer file for itself: reserved keys, secrets in plain text, and whether the recipients it is
+// checkLayer checks one layer file for itself: secrets in plain text, and whether the recipients it is
 // encrypted to are the tenant's.
 func checkLayer(a address.Address, f *workspace.File, m *schema.Module, t *workspace.Tenant) (diag.List, error) {
 	meta, err := seal.Inspect(f.Doc)
 	if err != nil {
 		return nil, err
 	}
-	var list diag.List
-	for _, field := range f.Sealed.Fields() {
-		if field.Key == "extends" || field.Key == "variables" {
-			list = append(list, diag.Finding{
-				Code: "reserved-key", Severity: diag.Error, Position: field.Pos, Key: field.Key,
-				Message: fmt.Sprintf("%q is reserved for templates, which this version does not read", field.Key),
-				Hint:    "give the key another name",
-			})
-		}
-	}
-	list = append(list, plaintext(a, f.Sealed, meta, m)...)
+	list := plaintext(a, f.Sealed, meta, m)
 	list = append(list, sopsLimits(f, meta)...)
 	if meta != nil && t != nil {
 		list = append(list, recipients(f, meta, t)...)

@@ -44,6 +44,11 @@ func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.T
 			return err
 		}
 	}
+	if _, err := p.s.Extended(ctx, a); err != nil {
+		if err := p.add(err); err != nil {
+			return err
+		}
+	}
 	list, err := checkLayer(a, f, module, tenant)
 	if err != nil {
 		return p.add(err)
@@ -69,7 +74,7 @@ func (p *part) cannotRead(ctx context.Context, file string, err error) error {
 	return nil
 }
 
-// Layer checks the layer file of an address for itself, if there is one: reserved keys, secrets in plain text, recipients.
+// Layer checks the layer file of an address for itself, if there is one: its templates, secrets in plain text, recipients.
 func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
 	f, err := s.Layer(ctx, a.File())
 	if broken, ok := errors.AsType[diag.List](err); ok {
@@ -87,8 +92,11 @@ func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 		return nil, err
 	}
 	list, err := checkLayer(a, f, module, tenant)
+	if err == nil {
+		_, err = s.Extended(ctx, a)
+	}
 	if broken, ok := errors.AsType[diag.List](err); ok {
-		return broken, nil
+		return append(list, broken...), nil
 	}
 	return list, err
 }

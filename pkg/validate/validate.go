@@ -65,6 +65,9 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 	if err := r.schemas(ctx); err != nil {
 		return r.only(err)
 	}
+	if err := r.templates(ctx); err != nil {
+		return nil, err
+	}
 	for _, ns := range settings.Namespaces {
 		if _, err := s.ModuleOf(ctx, ns.Name); err != nil {
 			if err := r.add(err); err != nil {

@@ -191,7 +191,7 @@ func TestEachCode(t *testing.T) {
 			"warning stray-file config/acme/README.md", "warning stray-file config/acme/base/deep", "error stray-file config/acme/base/notes.yml",
 		}},
 		{"no YAML", files("config/acme/base/notes.yaml", "a: [\n"), []string{"error yaml-syntax config/acme/base/notes.yaml:1:4"}},
-		{"a reserved key", files("config/acme/base/notes.yaml", "a: 1\nextends: x\n"), []string{"error reserved-key config/acme/base/notes.yaml:2:1 extends"}},
+		{"an unknown template", files("config/acme/base/notes.yaml", "a: 1\nextends: x\n"), []string{"error unknown-template config/acme/base/notes.yaml:2:10 extends"}},
 		{"a secret in plain text", files(layer, "api_key: key-hunter2\n"), []string{"error plaintext-secret " + layer + ":1:10 api_key @acme/production/inference"}},
 		{"an empty secret", files(layer, "api_key: !override ''\n"), []string{"error schema-pattern " + layer + ":1:20 api_key @acme/production/inference"}},
 		{"a secret in plain text by the file's own rule", func(f *fixture) map[string]string {
@@ -288,10 +288,10 @@ func TestPatternsNarrowItDown(t *testing.T) {
 	})
 	for pattern, want := range map[string]string{
 		"acme/production/inference": "schema-type",
-		"acme/production/notes":     "reserved-key", // base lies below
-		"globex":                    "reserved-key",
+		"acme/production/notes":     "unknown-template", // base lies below
+		"globex":                    "template-variables",
 		"*/*/inference":             "schema-type",
-		"acme":                      "reserved-key schema-type",
+		"acme":                      "unknown-template schema-type",
 		"global":                    "",
 	} {
 		report, _ := f.run(f.keys, pattern)
@@ -329,7 +329,7 @@ func TestLayerAlone(t *testing.T) {
 	for _, x := range list {
 		codes = append(codes, x.Code)
 	}
-	if want := []string{"reserved-key", "plaintext-secret"}; !slices.Equal(codes, want) {
+	if want := []string{"plaintext-secret", "template-extends"}; !slices.Equal(codes, want) {
 		t.Errorf("%v, want %v", codes, want)
 	}
 	a.Environment = "development"

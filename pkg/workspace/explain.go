@@ -3,8 +3,11 @@ package workspace
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/layer"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -29,7 +32,7 @@ const (
 
 // Source is one layer's word on a key.
 type Source struct {
-	Layer  string              `json:"layer"` // "acme/production", or "schema"
+	Layer  string              `json:"layer"` // "acme/production", "template:NAME@VERSION", or "schema"
 	File   string              `json:"file"`
 	Line   int                 `json:"line,omitempty"`
 	Column int                 `json:"column,omitempty"`
@@ -37,6 +40,9 @@ type Source struct {
 	Says   string              `json:"directive,omitempty"` // !override, …
 	Value  *tree.Node          `json:"value,omitempty"`
 	Commit *gitrepo.CommitInfo `json:"commit,omitempty"` // nil where it was not asked for or there is none
+
+	Extender  string          `json:"extendedBy,omitempty"` // the layer file that brings a template in
+	Variables []template.Feed `json:"variables,omitempty"`  // that went into a template's value
 }
 
 // Explain gives the explanation of every leaf at or below a key, in the order of the result, and of the keys that were
@@ -99,6 +105,7 @@ func (r *Resolved) listReplaces(p tree.Path) bool {
 func (r *Resolved) explain(p tree.Path) Explanation {
 	e := Explanation{Key: p, Value: r.Root.Get(p)}
 	same, comparable := r.acrossLayers(p)
+	won := false // two files may extend one template: its value then stands at one place, and is another file's
 	for _, l := range slices.Backward(r.Stack) {
 		n := l.Root.Get(same)
 		if !comparable && (e.Value == nil || n == nil || n.Pos != e.Value.Pos) {
@@ -114,8 +121,8 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 		switch {
 		case n.Directive == tree.Delete:
 			s.Role, s.Value = Deletes, nil
-		case e.Value != nil && n.Pos == e.Value.Pos:
-			s.Role = Wins
+		case e.Value != nil && n.Pos == e.Value.Pos && !won:
+			s.Role, won = Wins, true
 		case e.Value != nil && e.Value.Kind == tree.List && slices.ContainsFunc(e.Value.Items(), func(i *tree.Node) bool { return i.Pos.File == n.Pos.File }):
 			s.Role = Joins
 		}
@@ -124,6 +131,7 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 			masked.Secret = true
 			s.Value = masked
 		}
+		s.Extender, s.Variables = l.Of, r.feeds(l, n)
 		e.Sources = append(e.Sources, s)
 	}
 	// An inner default that the schema adds to a map that is there has no layer of its own.
@@ -131,6 +139,14 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 		e.Sources = append(e.Sources, Source{Layer: DefaultsLayer, File: e.Value.Pos.File, Line: e.Value.Pos.Line, Column: e.Value.Pos.Column, Role: Wins, Value: e.Value})
 	}
 	return e
+}
+
+// feeds gives the variables that went into a value of a template's layer.
+func (r *Resolved) feeds(l layer.Layer, n *tree.Node) []template.Feed {
+	if l.Of == "" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.Fed[n.Pos]), func(f template.Feed) bool { return f.Pos.File != l.Of && !IsTemplate(f.Pos.File) })
 }
 
 // acrossLayers gives a path by which the same thing is found in every layer: items of keyed lists by their key, as their
@@ -164,7 +180,7 @@ func (s *Snapshot) Blame(ctx context.Context, explanations []Explanation) error 
 	each := func(do func(*Source)) {
 		for i := range explanations {
 			for j := range explanations[i].Sources {
-				if src := &explanations[i].Sources[j]; src.Layer != DefaultsLayer && src.Line > 0 {
+				if src := &explanations[i].Sources[j]; src.Layer != DefaultsLayer && src.Line > 0 && !strings.HasPrefix(src.File, TemplatePrefix) {
 					do(src)
 				}
 			}

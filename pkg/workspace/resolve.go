@@ -15,6 +15,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/layer"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -35,6 +36,9 @@ type Resolved struct {
 	Stack     []layer.Layer  // lowest first, the schema's defaults included; only layers that exist
 	Root      *tree.Node     // secrets sealed unless revealed
 	Findings  diag.List      // of merging; checking against the schema is validate's
+
+	// Fed tells, by their place in a template, which variables went into scalars.
+	Fed map[diag.Position][]template.Feed
 }
 
 // Resolve merges the layers of an address. Secrets stay sealed, so it needs no key.
@@ -58,16 +62,13 @@ func (s *Snapshot) Resolve(ctx context.Context, a address.Address) (*Resolved, e
 	}
 	var broken diag.List
 	for _, ref := range settings.Stack(a) {
-		f, err := s.Layer(ctx, ref.Address.File())
+		err := s.addLayers(ctx, r, ref)
 		if list, ok := errors.AsType[diag.List](err); ok {
 			broken = append(broken, list...)
 			continue
 		}
 		if err != nil {
 			return nil, err
-		}
-		if f != nil {
-			r.Stack = append(r.Stack, layer.Layer{Name: ref.Name, File: f.Path, Root: f.Sealed, Strict: ref.Strict})
 		}
 	}
 	if len(broken) > 0 {
@@ -81,6 +82,23 @@ func (s *Snapshot) Resolve(ctx context.Context, a address.Address) (*Resolved, e
 		r.Root = markSecrets(r.Module.Complete(r.Root), r.Module)
 	}
 	return r, nil
+}
+
+// addLayers adds the layer file at one place of a stack, if there is one, and below it what its templates make.
+func (s *Snapshot) addLayers(ctx context.Context, r *Resolved, ref LayerRef) error {
+	f, err := s.Layer(ctx, ref.Address.File())
+	if err != nil || f == nil {
+		return err
+	}
+	made, err := s.extended(ctx, f, ref.Address)
+	if err != nil {
+		return err
+	}
+	if made != nil {
+		r.addTemplates(made, f, ref)
+	}
+	r.Stack = append(r.Stack, layer.Layer{Name: ref.Name, File: f.Path, Root: f.Own(), Strict: ref.Strict})
+	return nil
 }
 
 func (s *Snapshot) module(ctx context.Context, ns Namespace) (*schema.Module, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -29,6 +30,8 @@ type Snapshot struct {
 	schemas  once[*schema.Set]
 	tenants  sync.Map // tenant name → *once[*Tenant]
 	layers   sync.Map // path → *File
+
+	templates once[*template.Set]
 }
 
 // once is a value that is loaded when it is first asked for. A load that was cut off by its context is not kept.
@@ -225,10 +228,14 @@ type File struct {
 	Doc    *yamldoc.Doc
 	Sealed *tree.Node // without sops:, secrets still ciphertext
 
-	open once[map[diag.Position]*tree.Node]
+	open    once[map[diag.Position]*tree.Node]
+	extends once[*template.Result]
 }
 
 type layerEntry struct{ once[*File] }
+
+// Own gives what the file sets itself: its root without what it says to templates.
+func (f *File) Own() *tree.Node { return f.Sealed.Without(template.ExtendsKey, template.VariablesKey) }
 
 // Layer gives a layer file; nil without an error if there is none.
 func (s *Snapshot) Layer(ctx context.Context, file string) (*File, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 )
 
 // Workspace is an opened config repository.
@@ -25,12 +26,16 @@ type Workspace struct {
 	repo    *gitrepo.Repo
 	keyring *seal.Keyring
 	builtin []schema.Source
+
+	templates []template.Source // those that come with the program
 }
 
 // Options are what a workspace needs from outside the repository.
 type Options struct {
 	Keyring *seal.Keyring
 	Builtin []schema.Source // the modules that come with the program
+
+	Templates []template.Source // the templates that come with the program
 }
 
 // NotConfigRepositoryError says that a Git repository has no lcm.yaml.
@@ -54,7 +59,7 @@ func Open(ctx context.Context, dir string, o Options) (*Workspace, error) {
 
 // New gives the workspace of an opened repository.
 func New(repo *gitrepo.Repo, o Options) *Workspace {
-	return &Workspace{repo: repo, keyring: o.Keyring, builtin: o.Builtin}
+	return &Workspace{repo: repo, keyring: o.Keyring, builtin: o.Builtin, templates: o.Templates}
 }
 
 // Repo gives the Git repository underneath.

@@ -13,8 +13,10 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/schemas"
+	"github.com/llm-devops/lcm/templates"
 )
 
 // Process is what main knows of the process it runs in.
@@ -115,7 +117,11 @@ func (e *env) workspace(ctx context.Context) (*workspace.Workspace, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
-	return workspace.Open(ctx, dir, workspace.Options{Keyring: e.keyring(), Builtin: builtin})
+	library, err := builtinTemplates()
+	if err != nil {
+		return nil, err
+	}
+	return workspace.Open(ctx, dir, workspace.Options{Keyring: e.keyring(), Builtin: builtin, Templates: library})
 }
 
 // builtinSchemas gives the modules that come with the program, each read when it is needed.
@@ -128,6 +134,23 @@ func builtinSchemas() ([]schema.Source, error) {
 	for _, entry := range entries {
 		open := func() ([]byte, error) { return schemas.FS.ReadFile(entry.Name()) }
 		sources = append(sources, schema.Source{File: entry.Name(), Open: open, Builtin: true})
+	}
+	return sources, nil
+}
+
+// builtinTemplates gives the templates that come with the program.
+func builtinTemplates() ([]template.Source, error) {
+	entries, err := fs.ReadDir(templates.FS, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read built-in templates: %w", err)
+	}
+	sources := make([]template.Source, 0, len(entries))
+	for _, entry := range entries {
+		data, err := templates.FS.ReadFile(entry.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read built-in templates: %w", err)
+		}
+		sources = append(sources, template.Source{File: entry.Name(), Data: data, Builtin: true})
 	}
 	return sources, nil
 }

@@ -118,7 +118,11 @@ func (o *initOptions) fill(ctx context.Context, e *env, repo *gitrepo.Repo, repo
 	if err != nil {
 		return err
 	}
-	w := workspace.New(repo, workspace.Options{Keyring: e.keyring(), Builtin: builtin})
+	library, err := builtinTemplates()
+	if err != nil {
+		return err
+	}
+	w := workspace.New(repo, workspace.Options{Keyring: e.keyring(), Builtin: builtin, Templates: library})
 	return o.commit(ctx, e, w, recipients, report)
 }
 

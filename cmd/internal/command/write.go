@@ -68,14 +68,14 @@ func (e *env) change(ctx context.Context, w *workspace.Workspace, base *workspac
 
 // apply carries a prepared change out and reports it.
 func (e *env) apply(ctx context.Context, plan *change.Plan, r change.Request, o option.Write, format option.Format) error {
+	if err := plan.Err(); err != nil {
+		return err
+	}
 	report, err := display.NewChange(ctx, plan, r)
 	if err != nil {
 		return err
 	}
 	report.IdentityFile = e.identityFile
-	if err := plan.Err(); err != nil {
-		return err
-	}
 	switch {
 	case plan.Empty():
 		report.Outcome = display.Unchanged

@@ -2,6 +2,7 @@ package display
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +12,9 @@ import (
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 // Outcome says what became of a change.
@@ -53,22 +56,38 @@ type ChangedValue struct {
 func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
 	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Findings: p.Remaining, Subject: p.Subject()}
 	for _, e := range r.Edits {
-		before, err := p.Before.Resolve(ctx, e.Address)
+		before, err := rootFor(ctx, p.Before, e)
 		if err != nil {
 			return nil, err
 		}
-		after, err := p.After.Resolve(ctx, e.Address)
+		after, err := rootFor(ctx, p.After, e)
 		if err != nil {
 			return nil, err
 		}
 		v := ChangedValue{
 			Address: e.Address, Key: e.Path.String(), File: e.Address.File(),
-			Old: before.Root.Get(e.Path), New: after.Root.Get(e.Path),
+			Old: before.Get(e.Path), New: after.Get(e.Path),
 		}
 		v.Secret = v.Old != nil && v.Old.Secret || v.New != nil && v.New.Secret
 		report.Values = append(report.Values, v)
 	}
 	return report, nil
+}
+
+// rootFor gives the tree in which an edit shows: what the address resolves to, or its own layer for what that says to templates.
+// It is nil where the address cannot be resolved, as before a change that mends it.
+func rootFor(ctx context.Context, s *workspace.Snapshot, e change.Edit) (*tree.Node, error) {
+	if key, ok := e.Path[0].AsKey(); ok && (key == template.ExtendsKey || key == template.VariablesKey) {
+		return s.Own(ctx, e.Address)
+	}
+	r, err := s.Resolve(ctx, e.Address)
+	if _, broken := errors.AsType[diag.List](err); broken {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.Root, nil
 }
 
 // ChangeText writes the report of a change for people.

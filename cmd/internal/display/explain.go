@@ -118,5 +118,20 @@ func sourceRow(s term.Style, src workspace.Source) []string {
 	if src.Line > 0 {
 		place = fmt.Sprintf("%s:%d", src.File, src.Line)
 	}
+	if src.Extender != "" {
+		who = strings.TrimPrefix(who+", "+templateOf(src), ", ")
+	}
 	return []string{"  " + role, value, place, who}
+}
+
+// templateOf says through which file a template's value came, and which variables made it.
+func templateOf(src workspace.Source) string {
+	text := fmt.Sprintf("%s by %s", strings.TrimPrefix(src.Layer, workspace.TemplatePrefix), src.Extender)
+	for _, v := range src.Variables {
+		if workspace.IsTemplate(v.Pos.File) {
+			continue // a default, which stands beside the value that it made
+		}
+		text += fmt.Sprintf(", %s at %s", v.Variable, diag.Position{File: v.Pos.File, Line: v.Pos.Line})
+	}
+	return text
 }
