@@ -66,6 +66,12 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 		f = blameVariables(f, r)
 		list = append(list, f)
 	}
+	if r.Module.Name() == promptModule && !r.Partial {
+		for _, f := range prompts(r.Root) {
+			f.Address = a.String()
+			list = append(list, f)
+		}
+	}
 	return list, nil
 }
 
