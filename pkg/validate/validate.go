@@ -284,8 +284,10 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 				})
 			}
 		}
-		if addresses, err = p.s.Addresses(ctx, p.patternsOf(name)...); err != nil {
-			return err
+		if patterns := p.patternsOf(name); len(patterns) > 0 { // without any, all tenants' addresses would be meant
+			if addresses, err = p.s.Addresses(ctx, patterns...); err != nil {
+				return err
+			}
 		}
 	}
 	// Namespaces are checked one by one, as a change in one leaves what is known of the others as it is.
