@@ -102,25 +102,33 @@ type pack struct {
 }
 
 func (p *pack) get(id plumbing.Hash) (plumbing.EncodedObject, error) {
+	if err := p.open(id); err != nil {
+		return nil, err
+	}
+	return p.files.Get(id)
+}
+
+// open opens the pack for reading an object of it. The error is [plumbing.ErrObjectNotFound] if it holds none of that id.
+func (p *pack) open(id plumbing.Hash) error {
 	if p.index == nil {
 		index, err := openPackIndex(p.base + ".idx")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.index = index
 	}
 	if _, err := p.index.FindOffset(id); err != nil {
-		return nil, err
+		return err
 	}
 	if p.files == nil {
 		fs := osfs.New(filepath.Dir(p.base), osfs.WithBoundOS())
 		file, err := fs.Open(filepath.Base(p.base) + ".pack")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.files = packfile.NewPackfileWithCache(p.index, fs, file, p.cache, 0)
 	}
-	return p.files.Get(id)
+	return nil
 }
 
 func (p *pack) close() {

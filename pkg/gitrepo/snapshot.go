@@ -21,6 +21,9 @@ type Snapshot interface {
 	// ReadDir gives a folder's entries sorted by name, without the git directory. A missing folder, or a file of that
 	// name, is fs.ErrNotExist.
 	ReadDir(ctx context.Context, path string) ([]Entry, error)
+	// Sizes gives the lengths in bytes of the regular files in a folder by their names, without reading them. A missing
+	// folder is fs.ErrNotExist.
+	Sizes(ctx context.Context, path string) (map[string]int64, error)
 }
 
 // Entry is one name in a folder.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -144,4 +145,30 @@ func (o overlay) ReadDir(ctx context.Context, dir string) ([]gitrepo.Entry, erro
 	}
 	slices.SortFunc(entries, func(a, b gitrepo.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
+}
+
+func (o overlay) Sizes(ctx context.Context, dir string) (map[string]int64, error) {
+	sizes, err := o.Snapshot.Sizes(ctx, dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	added := false
+	for file, data := range o.over {
+		if path.Dir(file) != dir {
+			continue
+		}
+		if data == nil {
+			delete(sizes, path.Base(file))
+			continue
+		}
+		if sizes == nil {
+			sizes = map[string]int64{}
+		}
+		sizes[path.Base(file)] = int64(len(data))
+		added = true
+	}
+	if err != nil && !added {
+		return nil, err
+	}
+	return sizes, nil
 }
