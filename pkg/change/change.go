@@ -54,6 +54,7 @@ type Plan struct {
 	Overridden    []address.Address // what builds on a changed layer, and stays as it is because a higher one decides
 	Introduced    diag.List         // what would be wrong afterwards and is not now
 	Remaining     diag.List         // what is wrong now and would stay so
+	Warned        diag.List         // what the change brings that is only warned about
 	request       Request
 	w             *workspace.Workspace
 }
@@ -91,6 +92,9 @@ func Prepare(ctx context.Context, w *workspace.Workspace, base *workspace.Snapsh
 	}
 	p.After = w.Overlay(base, p.Files)
 	if err := p.check(ctx, order); err != nil {
+		return nil, err
+	}
+	if err := p.quotas(ctx); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -333,13 +337,16 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 			continue
 		}
 		filling := f.Code == schema.CodeRequired && incomplete[f.Address]
-		if f.Severity != diag.Error || filling || known[identity{f.Code, f.Address, f.Key}] {
+		switch {
+		case filling || known[identity{f.Code, f.Address, f.Key}]:
 			p.Remaining = append(p.Remaining, f)
-		} else {
+		case f.Severity != diag.Error:
+			p.Warned = append(p.Warned, f)
+		default:
 			p.Introduced = append(p.Introduced, f)
 		}
 	}
-	p.Introduced, p.Remaining = p.Introduced.Collapsed(), p.Remaining.Collapsed()
+	p.Introduced, p.Remaining, p.Warned = p.Introduced.Collapsed(), p.Remaining.Collapsed(), p.Warned.Collapsed()
 	return nil
 }
 

@@ -275,6 +275,11 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 	}
 	var addresses []address.Address
 	if tenant != nil {
+		quotas, err := Quotas(ctx, p.s, tenant)
+		if err != nil {
+			return err
+		}
+		p.found(quotas...)
 		for _, ns := range tenant.Namespaces {
 			if _, ok := p.settings.Namespace(ns); !ok {
 				p.found(diag.Finding{

@@ -52,6 +52,15 @@ func (o *once[T]) get(load func() (T, error)) (T, error) {
 	return o.value, o.err
 }
 
+// peek gives the value if it has been loaded, without waiting for one who does.
+func (o *once[T]) peek() (value T, ok bool) {
+	if !o.mu.TryLock() {
+		return value, false
+	}
+	defer o.mu.Unlock()
+	return o.value, o.done && o.err == nil
+}
+
 // Revision gives the snapshot's revision, zero for the worktree and for overlays.
 func (s *Snapshot) Revision() gitrepo.Revision { return s.files.Revision() }
 

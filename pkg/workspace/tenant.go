@@ -18,6 +18,7 @@ type Tenant struct {
 	Owners      []string
 	Recipients  []Recipient // to whom the tenant's secrets are encrypted
 	Namespaces  []string    // the namespaces the tenant has; nil for all that have a layer
+	Quotas      Quotas
 	File        string
 }
 
@@ -38,7 +39,7 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 		return nil, err
 	}
 	d := &decoder{file: file}
-	t := &Tenant{Name: name, File: file}
+	t := &Tenant{Name: name, File: file, Quotas: DefaultQuotas(file)}
 	version := ""
 	d.object(doc.Root(), "tenant.yaml", map[string]func(tree.Field){
 		"apiVersion": func(f tree.Field) { version = d.text(f) },
@@ -64,6 +65,7 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 				t.Namespaces = append(t.Namespaces, d.text(tree.Field{Key: "a namespace", Value: n}))
 			})
 		},
+		"quotas": func(f tree.Field) { d.quotas(f, &t.Quotas) },
 	})
 	d.version(doc.Root(), version)
 	if err := d.findings.Sorted().Err(); err != nil {

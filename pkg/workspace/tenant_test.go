@@ -34,7 +34,7 @@ namespaces: []
 			{Key: ageKey, Pos: diag.Position{File: file, Line: 6, Column: 5}},
 			{Name: "bob", Key: sshKey, Pos: diag.Position{File: file, Line: 7, Column: 22}}, // without the comment
 		},
-		Namespaces: []string{}, // none, which is not all
+		Namespaces: []string{}, Quotas: DefaultQuotas(file), // no namespaces, which is not all
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -197,7 +197,7 @@ func newTenantShow(e *env) *cobra.Command {
 	var format option.Format
 	cmd := &cobra.Command{
 		Use:     "show NAME",
-		Short:   "Show a tenant: its recipients, owners and layers",
+		Short:   "Show a tenant: its recipients, owners, quotas and layers",
 		Example: "  lcm tenant show acme",
 		Args:    args(1, 1, "a name"),
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -248,6 +248,11 @@ func runTenantShow(ctx context.Context, e *env, name string, format option.Forma
 			report.Encrypted = append(report.Encrypted, a.File())
 		}
 	}
+	used, err := s.Usage(ctx, t)
+	if err != nil {
+		return err
+	}
+	report.Quotas = display.NewQuotas(used)
 	slices.Sort(report.Files)
 	report.Folder = path.Join(address.Root, name)
 	if format.JSON() {

@@ -40,6 +40,8 @@ type Change struct {
 	Reach        []address.Address `json:"reach"`                  // the addresses that come out differently
 	Override     []address.Address `json:"overridden,omitempty"`   // those that would, and override it
 	Findings     diag.List         `json:"findings,omitempty"`     // that were there before, or are only warnings
+
+	warned diag.List // those of Findings that the change brings
 }
 
 // ChangedValue is one value before and after, as the edited layer resolves.
@@ -54,7 +56,8 @@ type ChangedValue struct {
 
 // NewChange makes the report of a prepared change.
 func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
-	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Findings: p.Remaining, Subject: p.Subject()}
+	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Subject: p.Subject()}
+	report.Findings, report.warned = slices.Concat(p.Remaining, p.Warned), p.Warned
 	for _, e := range r.Edits {
 		before, err := rootFor(ctx, p.Before, e)
 		if err != nil {
@@ -175,6 +178,9 @@ func outcome(t *term.IO, c *Change) error {
 		line = fmt.Sprintf("committed %s %s%s", s.Yellow(c.Commit[:min(10, len(c.Commit))]), c.Subject, reach)
 	}
 	if _, err := fmt.Fprintln(t.Out, line); err != nil {
+		return err
+	}
+	if err := FindingsText(t.Err, c.warned, t.ErrStyle()); err != nil {
 		return err
 	}
 	missing, wrong := 0, 0

@@ -24,6 +24,47 @@ type Tenant struct {
 	Folder      string      `json:"folder,omitempty"`
 	Files       []string    `json:"files,omitempty"`
 	Encrypted   []string    `json:"encrypted,omitempty"` // the files with secrets
+	Quotas      []Quota     `json:"quotas,omitempty"`    // bytes, secrets, namespaces
+}
+
+// Quota is how much of one of its quotas a tenant uses.
+type Quota struct {
+	Name    string `json:"name"`
+	Used    int64  `json:"used"`
+	Limit   int64  `json:"limit"`
+	Percent int64  `json:"percent"` // rounded down
+
+	used workspace.Used
+}
+
+// NewQuotas makes the report of what a tenant uses.
+func NewQuotas(used []workspace.Used) []Quota {
+	out := make([]Quota, len(used))
+	for i, u := range used {
+		out[i] = Quota{u.Name, u.Used, u.Limit, u.Percent(), u}
+	}
+	return out
+}
+
+// barWidth is the width of a quota's bar, in characters.
+const barWidth = 20
+
+// quotasText writes what a tenant uses, a bar each.
+func quotasText(s term.Style, quotas []Quota) [][]string {
+	rows := make([][]string, 0, len(quotas))
+	for _, q := range quotas {
+		filled := int(min(q.Percent, 100) * barWidth / 100)
+		colour := s.Green
+		switch {
+		case q.used.Exceeded():
+			colour = s.Red
+		case q.used.Near():
+			colour = s.Yellow
+		}
+		bar := colour(strings.Repeat("█", filled)) + s.Dim(strings.Repeat("░", barWidth-filled))
+		rows = append(rows, []string{"  " + q.Name, bar, fmt.Sprintf("%3d %%", q.Percent), q.used.String()})
+	}
+	return rows
 }
 
 // Recipient is one public key.
@@ -67,6 +108,12 @@ func TenantText(t *term.IO, item Tenant) error {
 	b.WriteString("recipients: who holds one of these keys can read the tenant's secrets\n")
 	for _, r := range item.Recipients {
 		fmt.Fprintf(&b, "  %s  %s\n", r.Key, s.Dim(r.Name))
+	}
+	if rows := quotasText(s, item.Quotas); len(rows) > 0 {
+		b.WriteString("quotas:     how much the tenant's own layers take of what they may\n")
+		if err := columns(&b, rows); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(&b, "layers:     %s in %s\n", plural(len(item.Files), "file"), item.Folder)
 	for _, f := range item.Files {
