@@ -10,13 +10,13 @@ import (
 	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/quantity"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -72,7 +72,7 @@ func (u Used) Near() bool { return u.Exceeded() || u.Used > 0 && u.Percent() >= 
 // String gives "812 of 1000 secrets".
 func (u Used) String() string {
 	if u.Name == "bytes" {
-		return FormatSize(u.Used) + " of " + FormatSize(u.Limit)
+		return quantity.FormatSize(u.Used) + " of " + quantity.FormatSize(u.Limit)
 	}
 	return fmt.Sprintf("%d of %d %s", u.Used, u.Limit, u.Name)
 }
@@ -213,7 +213,7 @@ func (d *decoder) quotas(f tree.Field, q *Quotas) {
 				d.report("settings-type", f.Value.Pos, fmt.Sprintf("bytes must be a size, and this is %s", kindOf(f.Value)), sizeHint)
 				return
 			}
-			n, err := ParseSize(f.Value.Text())
+			n, err := quantity.ParseSize(f.Value.Text())
 			if err != nil {
 				d.report("tenant-quota", f.Value.Pos, fmt.Sprintf("quota of bytes: %v", err), sizeHint)
 				return
@@ -235,68 +235,3 @@ func parseCount(n *tree.Node) (int64, error) {
 }
 
 const sizeHint = "write bytes, or a number with KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024), such as 10GB"
-
-// ParseSize reads a number of bytes: 500, 10GB, 1.5 MiB. KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024.
-func ParseSize(text string) (int64, error) {
-	bad := func() (int64, error) { return 0, fmt.Errorf("%q is no size", text) }
-	if len(text) > 40 {
-		return 0, errors.New("this is no size")
-	}
-	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-	if end < 0 {
-		end = len(text)
-	}
-	number, unit := text[:end], strings.TrimPrefix(text[end:], " ")
-	scale, ok := sizeUnit(unit)
-	if !ok || number == "" || strings.HasPrefix(number, ".") || strings.HasSuffix(number, ".") {
-		return bad()
-	}
-	r, ok := new(big.Rat).SetString(number)
-	if !ok {
-		return bad()
-	}
-	r.Mul(r, new(big.Rat).SetInt64(scale))
-	if !r.IsInt() || !r.Num().IsInt64() {
-		return 0, fmt.Errorf("%q is no whole number of bytes up to 8 EiB", text)
-	}
-	return r.Num().Int64(), nil
-}
-
-func sizeUnit(unit string) (int64, bool) {
-	if unit == "" || unit == "B" {
-		return 1, true
-	}
-	step, letter := int64(1000), strings.TrimSuffix(unit, "B")
-	if letter == unit {
-		return 0, false
-	}
-	if i := strings.TrimSuffix(letter, "i"); i != letter {
-		step, letter = 1024, i
-	}
-	power := strings.Index("KMGT", letter)
-	if len(letter) != 1 || power < 0 {
-		return 0, false
-	}
-	scale := step
-	for range power {
-		scale *= step
-	}
-	return scale, true
-}
-
-// FormatSize gives a number of bytes for people: 999 B, 12.3 KB, 10 GB.
-func FormatSize(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := n*10/1000, 0 // in tenths, rounded down
-	if n > 1<<60 {
-		value = n / 1000 * 10
-	}
-	for value >= 10_000 && unit < 3 {
-		value /= 1000
-		unit++
-	}
-	text := fmt.Sprintf("%d.%d", value/10, value%10)
-	return strings.TrimSuffix(text, ".0") + " " + "KMGT"[unit:unit+1] + "B"
-}

@@ -5,43 +5,6 @@ import (
 	"testing"
 )
 
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "500": 500, "500B": 500, "1KB": 1000, "1KiB": 1024, "10GB": 10_000_000_000, "1.5 MiB": 1572864, "2TB": 2_000_000_000_000, "0.5KB": 500,
-	} {
-		if got, err := ParseSize(text); err != nil || got != want {
-			t.Errorf("ParseSize(%q) = %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "GB", "1 0", "-1", "1e3", "10gb", "1.5", "1.KB", ".5KB", "1PB", "1iB", "9999999999TB", "1  KB", "0x10", "1KBB", "1KMB"} {
-		if got, err := ParseSize(text); err == nil {
-			t.Errorf("ParseSize(%q) = %d, and should be refused", text, got)
-		}
-	}
-}
-
-func FuzzParseSize(f *testing.F) {
-	for _, seed := range []string{"10GB", "1.5 MiB", "500", "", "999999999999999999999TB", "0.0000000001KB"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		n, err := ParseSize(text)
-		if err == nil && n < 0 {
-			t.Errorf("%q is %d bytes", text, n)
-		}
-	})
-}
-
-func TestFormatSize(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 999: "999 B", 1000: "1 KB", 1550: "1.5 KB", 999_999: "999.9 KB", 10_000_000_000: "10 GB", 1 << 62: "4611686 TB",
-	} {
-		if got := FormatSize(n); got != want {
-			t.Errorf("FormatSize(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestUsedOfItsQuota(t *testing.T) {
 	for _, tt := range []struct {
 		used, limit    int64
