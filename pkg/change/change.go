@@ -22,7 +22,6 @@ import (
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
-	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -318,12 +317,12 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 		return err
 	}
 	// A finding is the same one though its line moved: what counts is what is wrong with which key where.
-	type identity struct{ code, address, key string }
+	type identity struct{ code, rule, address, key string }
 	known := map[identity]bool{}
 	// What is complete must stay so; what is not yet may be filled in step by step.
 	incomplete := map[string]bool{}
 	for _, f := range before {
-		known[identity{f.Code, f.Address, f.Key}] = true
+		known[identity{f.Code, f.Rule, f.Address, f.Key}] = true
 		incomplete[f.Address] = incomplete[f.Address] || f.Code == schema.CodeRequired
 	}
 	// Plain text in a secret field does not stay in a file that is written, unless the change is on the way to mend it.
@@ -338,7 +337,7 @@ func (p *Plan) check(ctx context.Context, edited []address.Address) error {
 		}
 		filling := f.Code == schema.CodeRequired && incomplete[f.Address]
 		switch {
-		case filling || known[identity{f.Code, f.Address, f.Key}]:
+		case filling || known[identity{f.Code, f.Rule, f.Address, f.Key}]:
 			p.Remaining = append(p.Remaining, f)
 		case f.Severity != diag.Error:
 			p.Warned = append(p.Warned, f)
@@ -358,22 +357,6 @@ func count(l diag.List, code string) int {
 		}
 	}
 	return n
-}
-
-// findings gives what is wrong with addresses, and with the layer files themselves of some.
-func findings(ctx context.Context, s *workspace.Snapshot, addresses, layers []address.Address) (diag.List, error) {
-	list, err := validate.Addresses(ctx, s, addresses)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range layers {
-		own, err := validate.Layer(ctx, s, a)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, own...)
-	}
-	return list, nil
 }
 
 // reach tells the addresses that come out differently from those that override the change.

@@ -84,6 +84,7 @@ type Finding struct {
 	Related  []Related `json:"related,omitempty"`
 	Address  string    `json:"address,omitempty"` // the address where it shows, if it has one
 	Key      string    `json:"key,omitempty"`     // the dotted key, if it has one
+	Rule     string    `json:"rule,omitempty"`    // the rule of lcm.yaml that it breaks, if it does
 	Reach    int       `json:"reach,omitempty"`   // how many addresses show it, where that was counted
 }
 

@@ -20,8 +20,14 @@ func TestCompare(t *testing.T) {
 		order int
 		ok    bool
 	}{
-		{"60s", "1m", 0, true}, {"23h", "1d", -1, true}, {"1.5h", "89m", 1, true}, {"1KiB", "1KB", 1, true}, {"0.1", "0.10", 0, true},
-		{"9007199254740993", "9007199254740992", 1, true}, {"10", "10s", 0, false}, {"1GB", "1h", 0, false},
+		{"60s", "1m", 0, true},
+		{"23h", "1d", -1, true},
+		{"1.5h", "89m", 1, true},
+		{"1KiB", "1KB", 1, true},
+		{"0.1", "0.10", 0, true},
+		{"9007199254740993", "9007199254740992", 1, true},
+		{"10", "10s", 0, false},
+		{"1GB", "1h", 0, false},
 	} {
 		a, _ := Parse(tt.a)
 		b, _ := Parse(tt.b)

@@ -29,11 +29,11 @@ type patternStep struct {
 type patternKind uint8
 
 const (
-	literal patternKind = iota
-	choice              // [field=value]
-	anyKey              // *
-	anyItem             // [*]
-	anyDepth            // **
+	literal  patternKind = iota
+	choice               // [field=value]
+	anyKey               // *
+	anyItem              // [*]
+	anyDepth             // **
 )
 
 // ParsePattern reads a pattern. Keys with * in them are quoted, as those with dots.

@@ -180,6 +180,13 @@ func (t tenantKeys) unchanged(ctx context.Context, s *workspace.Snapshot, n name
 	return true
 }
 
+// still reports whether the tenant's folder is as it was when the keys were made: quotas go by the sizes of files, which are
+// seen at another moment than their content.
+func (t tenantKeys) still(ctx context.Context) bool {
+	now, err := t.keys.read(ctx, t.name)
+	return err == nil && now.all == t.own.all
+}
+
 // files reads what lies in a tenant's folder. Those of shared tenants are remembered.
 func (k *keys) files(ctx context.Context, tenant string) (*tenantFiles, error) {
 	if !slices.Contains(k.shared, tenant) {

@@ -84,6 +84,7 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 	if err != nil {
 		return nil, err
 	}
+	r.ruleTenants(tenants)
 	tenants = slices.DeleteFunc(tenants, func(tenant string) bool {
 		return !slices.ContainsFunc(o.Patterns, func(p address.Pattern) bool { return p.MatchTenant(tenant) })
 	})
@@ -219,7 +220,7 @@ func (r *run) tenant(ctx context.Context, name string) error {
 	if err := whole.tenant(ctx, name, of); err != nil {
 		return err
 	}
-	if of.sound() && !whole.unreadable {
+	if of.sound() && !whole.unreadable && of.still(ctx) {
 		r.o.Cache.put(of.all, whole.outcome)
 	}
 	r.take(whole.outcome)
@@ -330,7 +331,7 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 		p.unreadable = p.unreadable || !sound
 		p.join(sub.outcome)
 	}
-	return nil
+	return p.rules(ctx, name, addresses, of)
 }
 
 // patternsOf gives what the patterns ask for of one tenant.

@@ -11,8 +11,14 @@ func TestUsedOfItsQuota(t *testing.T) {
 		percent        int64
 		near, exceeded bool
 	}{
-		{0, 100, 0, false, false}, {79, 100, 79, false, false}, {80, 100, 80, true, false}, {100, 100, 100, true, false},
-		{101, 100, 101, true, true}, {0, 0, 0, false, false}, {1, 0, 101, true, true}, {1 << 60, 1 << 61, 50, false, false},
+		{0, 100, 0, false, false},
+		{79, 100, 79, false, false},
+		{80, 100, 80, true, false},
+		{100, 100, 100, true, false},
+		{101, 100, 101, true, true},
+		{0, 0, 0, false, false},
+		{1, 0, 101, true, true},
+		{1 << 60, 1 << 61, 50, false, false},
 	} {
 		u := Used{Quota{Limit: tt.limit}, tt.used}
 		if u.Percent() != tt.percent || u.Near() != tt.near || u.Exceeded() != tt.exceeded {

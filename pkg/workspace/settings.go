@@ -8,6 +8,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/rules"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -30,6 +31,7 @@ type Settings struct {
 	Layers       []string      // lowest first, with {tenant}, {environment} and the dimensions
 	Namespaces   []Namespace   // in the file's order
 	Targets      []Target      // in the file's order
+	Rules        rules.Set     // in the file's order
 }
 
 // Environment is one stage of promotion.
@@ -102,6 +104,9 @@ func ParseSettings(file string, src []byte) (*Settings, error) {
 		},
 		"targets": func(f tree.Field) {
 			d.entries(f, func(f tree.Field) { s.Targets = append(s.Targets, d.target(f)) })
+		},
+		"rules": func(f tree.Field) {
+			d.entries(f, func(f tree.Field) { s.Rules = append(s.Rules, d.rule(f)) })
 		},
 	})
 	d.version(doc.Root(), version)
@@ -293,6 +298,7 @@ func (d *decoder) checkSettings(root *tree.Node, s *Settings) {
 	for _, ns := range s.Namespaces {
 		d.checkInherits(s, ns)
 	}
+	d.checkRules(s)
 }
 
 func (d *decoder) checkEnvironment(s *Settings, e Environment) {

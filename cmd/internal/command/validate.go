@@ -31,8 +31,9 @@ func newValidate(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [PATTERN…]",
 		Short: "Check files and resolved results, and report everything that is wrong",
-		Long: `Check the repository: syntax, names, merging, schemas, plaintext in secret fields, recipients against the tenant's. It takes
-no private key; where an identity at hand opens a file, its MAC and its secrets' values are checked too.
+		Long: `Check the repository: syntax, names, merging, schemas, plaintext in secret fields, recipients against the tenant's, quotas, and
+the rules of lcm.yaml. It takes no private key; where an identity at hand opens a file, its MAC and its secrets' values are
+checked too.
 
 All findings are reported at once, sorted, with file:line:column, a stable code and a hint. The exit code is 3 if there are
 errors.
