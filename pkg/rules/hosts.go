@@ -23,7 +23,7 @@ type host struct {
 
 // isolate reports the values of an address that name a host of an environment that is out of reach.
 func (c *checker) isolate(ctx context.Context, a address.Address, root *tree.Node) error {
-	if slices.Contains(c.rule.Isolate.From, a.Environment) {
+	if selects(c.rule.Isolate.From, a.Environment) {
 		return nil
 	}
 	if c.hosts == nil {
@@ -81,17 +81,20 @@ func (c *checker) reveal(ctx context.Context, root *tree.Node) (*tree.Node, erro
 	return c.Reveal(ctx, root)
 }
 
-// setFor reports whether a layer file is one of an environment, and not one below all of them.
-func setFor(env, file string) bool {
+// ofEnvironment reports whether a layer file is one of an environment, and not of a folder that lies under several.
+func (c *checker) ofEnvironment(file string) bool {
 	parts := strings.Split(file, "/")
-	return len(parts) == 4 && parts[0] == address.Root && parts[2] == env
+	return len(parts) == 4 && parts[0] == address.Root && slices.Contains(c.Environments, parts[2])
 }
 
 // collect gathers the hosts of the environments out of reach: those that their own layers name, and where it is strict what
 // they inherit from layers that lie under all environments, too.
 func (c *checker) collect(ctx context.Context) error {
 	c.hosts = map[string]host{}
-	for _, env := range c.rule.Isolate.From {
+	for _, env := range c.Environments {
+		if !selects(c.rule.Isolate.From, env) {
+			continue
+		}
 		for _, ns := range c.Namespaces {
 			if !selects(c.rule.Namespaces, ns) {
 				continue
@@ -108,7 +111,7 @@ func (c *checker) collect(ctx context.Context) error {
 				return err
 			}
 			for path, n := range root.Leaves() {
-				if n.Kind != tree.String || n.Sealed || !c.rule.Isolate.Strict && !setFor(env, n.Pos.File) {
+				if n.Kind != tree.String || n.Sealed || !c.rule.Isolate.Strict && !c.ofEnvironment(n.Pos.File) {
 					continue
 				}
 				for name := range hosts(path, n.Reveal()) {

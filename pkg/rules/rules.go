@@ -53,7 +53,7 @@ type Rule struct {
 // Isolate says that no value may name a host that the same tenant's configuration of other environments uses. A host that
 // their layers do not name themselves, but inherit from one below all environments, is everybody's unless Strict says not.
 type Isolate struct {
-	From   []string // the environments whose hosts are out of reach
+	From   []string // the environments whose hosts are out of reach, names or globs; never empty
 	Allow  []string // hosts that may be shared, or *.domain for all below one
 	Strict bool
 }
@@ -146,9 +146,9 @@ func (s Set) Dependents(scope Scope, a address.Address) []address.Address {
 		if slices.ContainsFunc(r.References, func(ref Reference) bool { return ref.Namespace == a.Namespace }) {
 			add(r, a.Environment)
 		}
-		if r.Isolate != nil && slices.Contains(r.Isolate.From, a.Environment) && selects(r.Namespaces, a.Namespace) {
+		if r.Isolate != nil && selects(r.Isolate.From, a.Environment) && selects(r.Namespaces, a.Namespace) {
 			for _, env := range scope.Environments {
-				if !slices.Contains(r.Isolate.From, env) {
+				if !selects(r.Isolate.From, env) {
 					add(r, env)
 				}
 			}

@@ -361,3 +361,60 @@ func FuzzHosts(f *testing.F) {
 		}
 	})
 }
+
+// What production inherits from a layer under all environments is everybody's, unless the rule is strict; what only
+// production's own layers say is not, even where a layer under all says it, too.
+func TestIsolationOfWhatIsShared(t *testing.T) {
+	doc := func(file, text string) *tree.Node {
+		d, err := yamldoc.Parse(file, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Root()
+	}
+	base := doc("config/acme/base/router.yaml", "a: https://shared.example.com\nb: https://db.example.com\n")
+	own := doc("config/acme/production/router.yaml", "b: https://db.example.com\n")
+	production := tree.NewMap(base.Fields()[0], own.Fields()[0])
+	for rule, want := range map[string]string{
+		"isolate: {from: 'prod*'}":                                                 "b",
+		"isolate: {from: production, strict: true}":                                "a b",
+		"isolate: {from: production, strict: true, allow: shared.example.com}":     "b",
+		"isolate: {from: production, strict: true, allow: ['*.example.com']}":      "",
+		"{environments: production, isolate: {from: [development, staging]}}":      "",
+		"isolate: {from: [production, development]}":                               "",
+		"{tenants: globex, isolate: {from: production}}":                           "",
+		"{severity: warning, namespaces: 'rout*', isolate: {from: production}}":    "b",
+		"{namespaces: [inference, gateway, other], isolate: {from: production}}":   "",
+		"{environments: 'dev*', tenants: ['a*'], isolate: {from: ['prod?ction']}}": "b",
+	} {
+		if !strings.HasPrefix(rule, "{") {
+			rule = "{" + rule + "}"
+		}
+		s := settings(t, "r: "+rule)
+		list, err := s.Rules.Check(t.Context(), rules.Scope{
+			Tenant: "acme", Environments: s.EnvironmentNames(), Namespaces: s.NamespaceNames(),
+			Tree: func(_ context.Context, a address.Address) (*tree.Node, bool, error) {
+				switch {
+				case a.Namespace != "router":
+					return nil, false, nil
+				case a.Environment == "production":
+					return production, true, nil
+				}
+				return base, true, nil
+			},
+		}, []address.Address{{Tenant: "acme", Environment: "development", Namespace: "router"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range list {
+			got = append(got, f.Key)
+			if f.Position.File != "config/acme/base/router.yaml" || (f.Severity == diag.Warning) != strings.Contains(rule, "warning") {
+				t.Errorf("%s: %+v", rule, f)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %q", rule, got, want)
+		}
+	}
+}

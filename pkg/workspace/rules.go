@@ -69,7 +69,7 @@ func (d *decoder) severity(f tree.Field) diag.Severity {
 func (d *decoder) isolate(f tree.Field) *rules.Isolate {
 	i := &rules.Isolate{}
 	d.object(f.Value, "isolate", map[string]func(tree.Field){
-		"from":   func(f tree.Field) { i.From = d.texts(f) },
+		"from":   func(f tree.Field) { i.From = d.globs(f) },
 		"allow":  func(f tree.Field) { i.Allow = d.texts(f) },
 		"strict": func(f tree.Field) { i.Strict = d.boolean(f) },
 	})
