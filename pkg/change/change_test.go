@@ -45,12 +45,12 @@ const engine = `package engine
 
 // fixture is a config repository on disk.
 type fixture struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	w   *workspace.Workspace
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	home := t.TempDir()
 	for k, v := range map[string]string{
