@@ -22,6 +22,7 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		"config/globex/tenant.yaml":              "apiVersion: lcm/v1\nname: globex\n",
 		"config/globex/base/inference.yaml":      "replicas: 2\n",
 		"config/globex/production/notes.yaml":    "a: 1\n",
+		"config/globex/development/notes.yaml":   "extends: few\nvariables: {n: 7}\n",
 		"config/acme/development/inference.yaml": "replicas: 3\n",
 	}
 	f.write(second)
@@ -33,14 +34,25 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 	}
 	texts := []string{
 		"replicas: 2\n", "replicas: 11\n", "model: llama\n", "model: !override mistral\n", "model: ''\n", "{}\n", "tags: a\n", "a: [\n", "unknown: 1\n",
-		"api_key: plain\n", f.sealed("tags: [a]\n", "api_key", "key-1", f.recipient), f.sealed("", "api_key", "key-2", f.stranger), "-",
+		"api_key: plain\n", "extends: few\nvariables: {n: 7}\n", "model: !override prod.example.com:443\n", "a: 3\n", f.sealed("tags: [a]\n", "api_key", "key-1", f.recipient), f.sealed("", "api_key", "key-2", f.stranger), "-",
 	}
+	const rules = `rules:
+  apart: {environments: development, isolate: {from: production}}
+  agree: {namespaces: notes, references: {keys: a, namespace: inference, names: replicas}}
+  few: {severity: warning, environments: production, values: {replicas: {max: 2}}}
+`
 	others := map[string][]string{
-		"config/acme/tenant.yaml":   {"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\n", "apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.stranger + "]\n", "name: [\n", "apiVersion: lcm/v1\nname: acme\nnamespaces: [notes, gone]\n"},
+		"config/acme/tenant.yaml": {"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\n", "apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.stranger + "]\n", "name: [\n", "apiVersion: lcm/v1\nname: acme\nnamespaces: [notes, gone]\n",
+			"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\nquotas: {bytes: 40, secrets: 1, namespaces: 1}\n"},
 		"config/globex/tenant.yaml": {"apiVersion: lcm/v1\nname: globex\n", "-"},
-		"lcm.yaml":                  {settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1)},
+		"lcm.yaml":                  {settings + rules, settings + rules, settings + rules, settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1)},
 		"schemas/own.cue":           {"package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// A.\na?: 1\n...}\n", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// Few.\nreplicas?: 3\n...}\n", "-"},
+		"templates/few.yaml": {
+			"template:\n  version: 1.0.0\n  variables: {n: {type: integer}}\nreplicas: {{n}}\n",
+			"template:\n  version: 1.0.0\n  variables: {n: {type: integer, max: 5}}\nreplicas: {{n}}\nmodel: mixtral\n", "-",
+		},
 	}
+	f.write(map[string]string{"lcm.yaml": settings + rules, "templates/few.yaml": others["templates/few.yaml"][0]})
 	file := filepath.Join(t.TempDir(), "cache")
 	exists := func(name string) bool { _, err := os.Stat(filepath.Join(f.dir, name)); return err == nil }
 	edit := func(name, text string) {
@@ -49,15 +61,17 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 7))
-	rounds := 120
+	rounds := 160
 	if testing.Short() {
 		rounds = 30
 	}
+	codes := []string{"rule-isolation", "rule-reference", "rule-value", "quota-", "template", "yaml-syntax", "strict-override"}
+	seen := map[string]bool{}
 	for round := range rounds {
 		name := files[r.IntN(len(files))]
 		text := texts[r.IntN(len(texts))]
-		if r.IntN(6) == 0 {
-			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue"}
+		if r.IntN(4) == 0 {
+			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue", "templates/few.yaml"}
 			name = names[r.IntN(len(names))]
 			text = others[name][r.IntN(len(others[name]))]
 		}
@@ -69,6 +83,11 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		want := f.outcome(keys, validate.Options{})
 		cache := validate.OpenCache(file, "test")
 		got := f.outcome(keys, validate.Options{Cache: cache, Keys: held})
+		for _, line := range want {
+			for _, code := range codes {
+				seen[code] = seen[code] || strings.Contains(line, code)
+			}
+		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("round %d, after %s became %q:\nwith what is kept %v\nwithout %v", round, name, text, got, want)
 		}
@@ -76,6 +95,11 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		again := f.outcome(keys, validate.Options{Cache: validate.OpenCache(file, "test"), Keys: held})
 		if !reflect.DeepEqual(again, want) {
 			t.Fatalf("round %d, once more:\nwith what is kept %v\nwithout %v", round, again, want)
+		}
+	}
+	for _, code := range codes {
+		if !seen[code] && !testing.Short() {
+			t.Errorf("in %d rounds nothing came to %s", rounds, code)
 		}
 	}
 }
