@@ -8,6 +8,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -26,7 +27,7 @@ func newBuilder(t *text, f *ast.File) *builder {
 			if _, pattern := patternLabel(n.Label); pattern {
 				b.bound[n.Value] = true
 			}
-			name, _ := labelName(n.Label)
+			name, _ := cuesource.LabelName(n.Label)
 			b.dynamic[n.Value] = depth > 0 && !strings.HasPrefix(name, "#") && !strings.HasPrefix(name, "_#")
 		case *ast.Attribute:
 			if depth > 0 {
@@ -148,7 +149,7 @@ func (b *builder) fields(s *shape, c *conj) {
 			case *ast.Ellipsis:
 				s.open = true
 			case *ast.Field:
-				name, ok := labelName(d.Label)
+				name, ok := cuesource.LabelName(d.Label)
 				_, isList := patternLabel(d.Label)
 				switch {
 				case isList:

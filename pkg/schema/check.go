@@ -4,6 +4,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -105,7 +106,7 @@ func exclusive(e ast.Expr) (c check, ok bool) {
 		if !ok || !open || f.Constraint != token.NOT {
 			return check{}, false
 		}
-		name, ok := labelName(f.Label)
+		name, ok := cuesource.LabelName(f.Label)
 		value, isIdent := f.Value.(*ast.Ident)
 		if !ok || !isIdent || !isBuiltin(value, "_") {
 			return check{}, false
@@ -186,7 +187,7 @@ func (t *checker) comparison(x *ast.BinaryExpr) test {
 			return out
 		}
 	case *ast.BasicLit:
-		n := scalarLiteral(y)
+		n := cuesource.Scalar(y)
 		if n == nil || n.Kind != tree.String && n.Kind != tree.Bool {
 			t.fail()
 			return test{}
@@ -209,7 +210,7 @@ func (t *checker) field(e ast.Expr) string {
 			if !ok || ast.Node(f.Value) != id.Node && ast.Node(f) != id.Node {
 				continue
 			}
-			if name, ok := labelName(f.Label); ok && name == id.Name {
+			if name, ok := cuesource.LabelName(f.Label); ok && name == id.Name {
 				return name
 			}
 		}
@@ -350,7 +351,7 @@ func (t *checker) fields(x *ast.StructLit) demand {
 			}
 			return demand{op: ofEach, each: []demand{t.demand(f.Value)}}
 		}
-		name, ok := labelName(f.Label)
+		name, ok := cuesource.LabelName(f.Label)
 		if !ok || len(name) == 0 || name[0] == '_' || name[0] == '#' {
 			t.fail()
 		}

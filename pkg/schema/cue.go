@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -40,11 +41,11 @@ func newJudge(t *text, trusted bool) *cueJudge {
 
 // parse parses a source, resolves its references, checks its limits and gives the declaration of #Config.
 func (t *text) parse() (config *ast.Field, found diag.List) {
-	f, err := parser.ParseFile(t.display, t.data, parser.ParseComments)
+	f, err := parser.ParseFile(t.File, t.Data, parser.ParseComments)
 	if err != nil {
 		return nil, t.syntaxFindings(err)
 	}
-	if found := t.checkSyntax(f); len(found) > 0 {
+	if found := t.CheckSyntax(f); len(found) > 0 {
 		return nil, found
 	}
 	astutil.Resolve(f, func(pos token.Pos, message string, _ ...any) {
@@ -52,7 +53,7 @@ func (t *text) parse() (config *ast.Field, found diag.List) {
 	})
 	for _, d := range f.Decls {
 		if field, ok := d.(*ast.Field); ok {
-			if name, _ := labelName(field.Label); name == rootName {
+			if name, _ := cuesource.LabelName(field.Label); name == rootName {
 				config = field
 			}
 		}
@@ -63,7 +64,7 @@ func (t *text) parse() (config *ast.Field, found diag.List) {
 	if len(found) > 0 {
 		return nil, found
 	}
-	if found := t.checkWeight(f); len(found) > 0 {
+	if found := t.CheckWeight(f, nil); len(found) > 0 {
 		return nil, found
 	}
 	t.file = f

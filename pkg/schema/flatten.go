@@ -8,9 +8,9 @@ import (
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/format"
-	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -227,7 +227,7 @@ func (b *builder) follow(c *conj, ref ast.Node, target ast.Expr, guard string) {
 
 // flattenSelector adds a field of a definition, #A.b, or a validator without arguments, time.Duration.
 func (b *builder) flattenSelector(c *conj, x *ast.SelectorExpr, guard string) {
-	if name := builtinName(x, b.imports); name != "" && isPackage(x) {
+	if name := cuesource.BuiltinName(x, b.imports); name != "" && isPackage(x) {
 		if guard != "" {
 			c.leave(x, guard)
 			return
@@ -339,9 +339,9 @@ func (b *builder) flattenComprehension(c *conj, x *ast.Comprehension, guard stri
 
 // source gives an expression as the schema writes it, in one line.
 func (b *builder) source(n ast.Node) string {
-	if from, to := n.Pos(), n.End(); !b.computed && from.IsValid() && to.IsValid() && from.Offset() < to.Offset() && to.Offset() <= len(b.text.data) {
-		rest := string(b.text.data[to.Offset():])
-		text := string(b.text.data[from.Offset():to.Offset()])
+	if from, to := n.Pos(), n.End(); !b.computed && from.IsValid() && to.IsValid() && from.Offset() < to.Offset() && to.Offset() <= len(b.text.Data) {
+		rest := string(b.text.Data[to.Offset():])
+		text := string(b.text.Data[from.Offset():to.Offset()])
 		if strings.HasSuffix(text, "_") && strings.HasPrefix(rest, "|_") {
 			text += "|_" // CUE takes _|_ for one character long
 		}
@@ -400,21 +400,4 @@ func docOf(f *ast.Field) string {
 		}
 	}
 	return doc
-}
-
-// labelName gives a field's name; ok is false for patterns and computed names.
-func labelName(l ast.Label) (name string, ok bool) {
-	if a, isAlias := l.(*ast.Alias); isAlias {
-		inner, isLabel := a.Expr.(ast.Label)
-		if !isLabel {
-			return "", false
-		}
-		l = inner
-	}
-	if lit, isLit := l.(*ast.BasicLit); isLit && lit.Kind == token.STRING {
-		s, err := literal.Unquote(lit.Value)
-		return s, err == nil
-	}
-	name, _, err := ast.LabelName(l)
-	return name, err == nil
 }

@@ -15,6 +15,7 @@ import (
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 )
 
@@ -43,7 +44,7 @@ func readHeader(src Source) (header, diag.List) {
 		return d.header, nil
 	}
 	t := newText(display, src.Data)
-	if found := t.checkLimits(); len(found) > 0 {
+	if found := t.CheckBytes(); len(found) > 0 {
 		return header{}, found
 	}
 	f, err := parser.ParseFile(display, src.Data, parser.ImportsOnly)
@@ -140,40 +141,18 @@ func sourceDigest(data []byte) string {
 
 // text is a source with what it takes to give positions in it.
 type text struct {
-	display string // the file in positions
-	data    []byte
-	lines   []int     // offset of each line
-	file    *ast.File // once parsed
+	*cuesource.Text
+	file *ast.File // once parsed
 }
 
 func newText(display string, data []byte) *text {
-	t := &text{display: display, data: data, lines: []int{0}}
-	for i, c := range data {
-		if c == '\n' {
-			t.lines = append(t.lines, i+1)
-		}
-	}
-	return t
+	return &text{Text: cuesource.New(display, data, &sourceRules)}
 }
 
-// position turns CUE's position, whose columns are bytes, into ours, whose columns are characters.
-func (t *text) position(p token.Pos) diag.Position {
-	at := diag.Position{File: t.display}
-	if !p.IsValid() {
-		return at
-	}
-	at.Line, at.Column = p.Line(), p.Column()
-	if at.Line >= 1 && at.Line <= len(t.lines) {
-		start := t.lines[at.Line-1]
-		if end := start + at.Column - 1; end <= len(t.data) && end >= start {
-			at.Column = len([]rune(string(t.data[start:end]))) + 1
-		}
-	}
-	return at
-}
+func (t *text) position(p token.Pos) diag.Position { return t.Position(p) }
 
 func (t *text) finding(code string, pos token.Pos, message, hint string) diag.Finding {
-	return diag.Finding{Code: code, Severity: diag.Error, Position: t.position(pos), Message: message, Hint: hint}
+	return t.Finding(code, pos, message, hint)
 }
 
 // syntaxFindings turns the parser's errors into findings.
@@ -188,7 +167,7 @@ func (t *text) errorFindings(code string, err error) diag.List {
 		format, args := e.Msg()
 		f := t.finding(code, token.NoPos, fmt.Sprintf(format, args...), "")
 		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-			if p.IsValid() && p.Filename() == t.display {
+			if p.IsValid() && p.Filename() == t.File {
 				f.Position = t.position(p)
 				break
 			}
@@ -218,7 +197,7 @@ func (t *text) declaration(path []string) (pos token.Pos) {
 			if !ok {
 				return false
 			}
-			label, ok := labelName(f.Label)
+			label, ok := cuesource.LabelName(f.Label)
 			return ok && label == name
 		})
 		if i < 0 {

@@ -11,6 +11,7 @@ import (
 	"cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -23,7 +24,7 @@ func (j *cueJudge) check(root *tree.Node, top *member) diag.List {
 		return j.decide(root, top)
 	}
 	var found diag.List
-	if ok := guard(validateTime, func() { found = j.decide(root, top) }); ok {
+	if ok := cuesource.Guard(validateTime, func() { found = j.decide(root, top) }); ok {
 		return found
 	}
 	return diag.List{{
@@ -314,7 +315,7 @@ func (x *explainer) undecided(err error) {
 func (x *explainer) related(e errors.Error) []diag.Related {
 	var list []diag.Related
 	for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-		if !p.IsValid() || p.Filename() != x.judge.text.display {
+		if !p.IsValid() || p.Filename() != x.judge.text.File {
 			continue
 		}
 		r := diag.Related{Position: x.judge.text.position(p), Message: "the rule is here"}
@@ -406,7 +407,7 @@ func (x *explainer) secrets() []string {
 // mayShow reports whether a message that the schema made holds nothing that it took from a secret: it stands in the
 // schema as it is, or there are no secrets.
 func (x *explainer) mayShow(message string) bool {
-	return strings.Contains(string(x.judge.text.data), message) || len(x.secrets()) == 0
+	return strings.Contains(string(x.judge.text.Data), message) || len(x.secrets()) == 0
 }
 
 // mentions reports whether what CUE computed from a configuration has any of the values in it.

@@ -2,12 +2,11 @@ package schema
 
 import (
 	"slices"
-	"strings"
 
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -21,7 +20,7 @@ func (b *builder) literal(e ast.Expr, depth int) *tree.Node {
 	case *ast.ParenExpr:
 		return b.literal(x.X, depth+1)
 	case *ast.BasicLit:
-		n = scalarLiteral(x)
+		n = cuesource.Scalar(x)
 	case *ast.UnaryExpr:
 		n = b.literal(x.X, depth+1)
 		if n == nil || n.Kind != tree.Int && n.Kind != tree.Float || x.Op != token.SUB && x.Op != token.ADD {
@@ -59,7 +58,7 @@ func (b *builder) literal(e ast.Expr, depth int) *tree.Node {
 			if !ok || f.Constraint != token.ILLEGAL {
 				return nil
 			}
-			name, ok := labelName(f.Label)
+			name, ok := cuesource.LabelName(f.Label)
 			v := b.literal(f.Value, depth+1)
 			if !ok || v == nil || slices.ContainsFunc(fields, func(f tree.Field) bool { return f.Key == name }) {
 				return nil
@@ -72,37 +71,4 @@ func (b *builder) literal(e ast.Expr, depth int) *tree.Node {
 		n.Pos = b.text.position(e.Pos())
 	}
 	return n
-}
-
-// scalarLiteral keeps the spelling of numbers, except where it is CUE's alone: 1_000, 4Ki, 0b11.
-func scalarLiteral(x *ast.BasicLit) *tree.Node {
-	switch x.Kind {
-	case token.NULL:
-		return tree.NewNull()
-	case token.TRUE, token.FALSE:
-		return tree.NewBool(x.Kind == token.TRUE)
-	case token.STRING:
-		if strings.HasPrefix(strings.TrimLeft(x.Value, "#"), "'") {
-			return nil // bytes
-		}
-		if s, err := literal.Unquote(x.Value); err == nil {
-			return tree.NewString(s)
-		}
-	case token.INT, token.FLOAT:
-		want := tree.Int
-		if x.Kind == token.FLOAT {
-			want = tree.Float
-		}
-		if n, err := tree.NewNumber(x.Value); err == nil && n.Kind == want {
-			return n
-		}
-		var num literal.NumInfo
-		if err := literal.ParseNum(x.Value, &num); err != nil {
-			return nil
-		}
-		if n, err := tree.NewNumber(num.String()); err == nil && n.Kind == want {
-			return n
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -49,7 +50,7 @@ func TestBadSchemas(t *testing.T) {
 		{"deep brackets", "#Config: {a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}", "schemas/mine.cue:3:77 limit: the schema is nested too deeply here"},
 		{"deep fields", "#Config: " + strings.Repeat("a: ", 5000) + "int", "schemas/mine.cue:3:4508 limit: the schema is nested too deeply here"},
 		{"deep operators", "#Config: {a: " + strings.Repeat("!", 5000) + "true}", "schemas/mine.cue:3:1512 limit: the schema is nested too deeply here"},
-		{"too large", "#Config: {}\n//" + strings.Repeat("x", maxSourceBytes), "schemas/mine.cue limit: the schema has 262209 bytes, more than 262144"},
+		{"too large", "#Config: {}\n//" + strings.Repeat("x", cuesource.MaxBytes), "schemas/mine.cue limit: the schema has 262209 bytes, more than 262144"},
 		{"a secret misspelt", "#Config: {a: string @secrets()}", "schemas/mine.cue:3:21 mark: there is no mark @secrets | did you mean @secret?"},
 		{"a secret's argument", "#Config: {a: string @secret(typ=x)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"typ=x\" | write @secret(type=api-key, rotate=90d)"},
 		{"a rotation", "#Config: {a: string @secret(rotate=soon)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"rotate=soon\" | write @secret(type=api-key, rotate=90d)"},
@@ -167,10 +168,10 @@ func TestHostile(t *testing.T) {
 	}
 	doubling.WriteString("#A40: {x: 1}\n")
 	start := time.Now()
-	if ok := guard(50*time.Millisecond, func() { time.Sleep(10 * time.Second) }); ok || time.Since(start) > 5*time.Second {
+	if ok := cuesource.Guard(50*time.Millisecond, func() { time.Sleep(10 * time.Second) }); ok || time.Since(start) > 5*time.Second {
 		t.Error("endless work is waited for")
 	}
-	if guard(time.Minute, func() { panic("in CUE") }) {
+	if cuesource.Guard(time.Minute, func() { panic("in CUE") }) {
 		t.Error("a panic counts as done")
 	}
 	text := "x0: \"0123456789abcdef\"\n"

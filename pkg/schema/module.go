@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -81,7 +82,7 @@ func (m *Module) compile(src Source) (found diag.List) {
 		display = builtinFile(m.header.name)
 	}
 	t := newText(display, src.Data)
-	if ok := guard(compileTime, func() { m.root, m.judge, found = compileCUE(t, src.Builtin) }); !ok {
+	if ok := cuesource.Guard(compileTime, func() { m.root, m.judge, found = compileCUE(t, src.Builtin) }); !ok {
 		return diag.List{t.limitFinding(fmt.Sprintf("the schema cannot be compiled within %s", compileTime))}
 	}
 	return found

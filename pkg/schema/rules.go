@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
 
+	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -85,7 +86,7 @@ func (b *builder) regexp(text string, at ast.Node) *pattern {
 // flattenCall adds validators and the functions that only combine their arguments.
 func (b *builder) flattenCall(c *conj, x *ast.CallExpr) {
 	if sel, ok := x.Fun.(*ast.SelectorExpr); ok && isPackage(sel) {
-		if name := builtinName(sel, b.imports); name != "" {
+		if name := cuesource.BuiltinName(sel, b.imports); name != "" {
 			b.validator(c, x, name, x.Args)
 			return
 		}
