@@ -100,6 +100,8 @@ type Node struct {
 	Secret    bool // the value must not be shown without Reveal
 	Sealed    bool // Secret, and still ciphertext: the text is the ENC[…] form
 	Pos       diag.Position
+	// Layer is the file of the layer that the value is part of, where Pos is in another one that the layer imports.
+	Layer string
 
 	// Shadowed holds the values of lower layers that this one replaced, nearest first. It is set by merging.
 	Shadowed []*Node
@@ -281,6 +283,17 @@ func (n *Node) Field(key string) *Node {
 	return nil
 }
 
+// LayerFile gives the file of the layer that the value is part of.
+func (n *Node) LayerFile() string {
+	if n.Layer != "" {
+		return n.Layer
+	}
+	return n.Pos.File
+}
+
+// SamePlace reports whether two nodes are the same value of the same layer.
+func SamePlace(a, b *Node) bool { return a.Pos == b.Pos && a.Layer == b.Layer }
+
 // Clone copies the node itself but not what is in it.
 func (n *Node) Clone() *Node {
 	c := *n
@@ -290,14 +303,14 @@ func (n *Node) Clone() *Node {
 // WithFields gives a copy of a map with other fields.
 func (n *Node) WithFields(fields []Field) *Node {
 	c := NewMap(fields...)
-	c.Directive, c.Secret, c.Pos, c.Shadowed = n.Directive, n.Secret, n.Pos, n.Shadowed
+	c.Directive, c.Secret, c.Pos, c.Layer, c.Shadowed = n.Directive, n.Secret, n.Pos, n.Layer, n.Shadowed
 	return c
 }
 
 // WithItems gives a copy of a list with other items.
 func (n *Node) WithItems(items []*Node) *Node {
 	c := NewList(items...)
-	c.Directive, c.Secret, c.Pos, c.Shadowed = n.Directive, n.Secret, n.Pos, n.Shadowed
+	c.Directive, c.Secret, c.Pos, c.Layer, c.Shadowed = n.Directive, n.Secret, n.Pos, n.Layer, n.Shadowed
 	return c
 }
 
