@@ -1,6 +1,7 @@
 // Package address names configuration: tenant/environment/namespace, and patterns over such names.
 //
-// An [Address] is also a path: acme/production/inference is config/acme/production/inference.yaml. Parsing is strict, so a
+// An [Address] is also a path: acme/production/inference is config/acme/production/inference.yaml, or .cue for a layer that
+// is written in CUE. Parsing is strict, so a
 // parsed address can be used as a path or an object key without further checks.
 package address
 
@@ -70,18 +71,24 @@ func (a Address) String() string { return a.Tenant + "/" + a.Environment + "/" +
 // MarshalText implements [encoding.TextMarshaler].
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// File gives the path of the address's own layer file, relative to the repository's root.
-func (a Address) File() string {
-	return path.Join(Root, a.Tenant, a.Environment, a.Namespace) + ".yaml"
-}
+// File gives the path of the address's own layer file in YAML, relative to the repository's root.
+func (a Address) File() string { return a.path() + ".yaml" }
 
-// FromFile is the inverse of File: it tells whether a path is that of a layer file, and of which address.
+// CUEFile gives the path of the address's own layer file in CUE, relative to the repository's root.
+func (a Address) CUEFile() string { return a.path() + ".cue" }
+
+func (a Address) path() string { return path.Join(Root, a.Tenant, a.Environment, a.Namespace) }
+
+// FromFile is the inverse of File and CUEFile: it tells whether a path is that of a layer file, and of which address.
 func FromFile(file string) (Address, bool) {
 	rest, ok := strings.CutPrefix(file, Root+"/")
 	if !ok {
 		return Address{}, false
 	}
 	rest, ok = strings.CutSuffix(rest, ".yaml")
+	if !ok {
+		rest, ok = strings.CutSuffix(rest, ".cue")
+	}
 	if !ok {
 		return Address{}, false
 	}

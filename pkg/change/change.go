@@ -124,9 +124,12 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	}
 	file := a.File()
 	var doc *yamldoc.Doc
-	current, err := p.Before.Layer(ctx, file)
+	current, err := p.Before.LayerOf(ctx, a)
 	if err != nil {
 		return err
+	}
+	if current != nil && current.IsCUE() {
+		return inCUE(current, edits, module)
 	}
 	if current != nil {
 		doc = current.Doc

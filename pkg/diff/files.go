@@ -30,7 +30,7 @@ func changedFiles(ctx context.Context, old, new *workspace.Snapshot, o Options) 
 
 // watched gives the files and folders with a part in what addresses resolve to.
 func watched() []string {
-	return []string{workspace.SettingsFile, workspace.LockFile, address.Root, workspace.SchemaDir, workspace.TemplateDir}
+	return []string{workspace.SettingsFile, workspace.LockFile, address.Root, workspace.SchemaDir, workspace.TemplateDir, workspace.SharedDir}
 }
 
 func isRelevant(file string) bool {

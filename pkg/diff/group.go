@@ -183,7 +183,7 @@ func (g *groups) entries(told func(*layerFile) bool) []Entry {
 			if g.used[r] && !tag {
 				continue
 			}
-			e := g.entry(effect{r.Change, r, file}, nil)
+			e := g.entry(effect{r.Change, r, causeOf(r)}, nil)
 			if !g.used[r] {
 				e.Overridden = g.overridden[r]
 			}

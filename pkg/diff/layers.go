@@ -21,6 +21,7 @@ type layerFile struct {
 	address  address.Address
 	old, new *tree.Node // nil where the file is not there
 	changes  []*rawChange
+	imports  []string // the changed files that it is evaluated from, where it is in CUE
 	broken   bool
 }
 
@@ -30,12 +31,13 @@ type rawChange struct {
 	in *layerFile
 }
 
-// layerFile reads both sides of a layer file.
+// layerFile reads both sides of the layer of an address. file is its file that is known to have changed, "" where only what
+// it imports has.
 func (c *comparer) layerFile(ctx context.Context, file string, a address.Address) (*layerFile, error) {
 	l := &layerFile{file: file, address: a}
-	var docs [2]*yamldoc.Doc
+	var files [2]*workspace.File
 	for i, side := range []Side{c.old, c.new} {
-		f, err := side.Snapshot.Layer(ctx, file)
+		f, err := side.Snapshot.LayerOf(ctx, a)
 		if err != nil {
 			if err := c.broken(err, side); err != nil {
 				return nil, err
@@ -46,7 +48,8 @@ func (c *comparer) layerFile(ctx context.Context, file string, a address.Address
 		if f == nil {
 			continue
 		}
-		docs[i] = f.Doc
+		files[i] = f
+		l.file = f.Path
 		root, err := markSecrets(ctx, side.Snapshot, a.Namespace, f.Sealed)
 		if err != nil {
 			return nil, err
@@ -67,8 +70,8 @@ func (c *comparer) layerFile(ctx context.Context, file string, a address.Address
 	for _, ch := range changes {
 		l.changes = append(l.changes, &rawChange{ch, l})
 	}
-	if len(l.changes) == 0 {
-		c.report.Files = append(c.report.Files, FileChange{File: file, Kind: fileKind(docs[0] == nil, docs[1] == nil), Note: layoutNote(docs)})
+	if len(l.changes) == 0 && file != "" {
+		c.report.Files = append(c.report.Files, FileChange{File: l.file, Kind: fileKind(files[0] == nil, files[1] == nil), Note: layoutNote(files)})
 	}
 	return l, nil
 }
@@ -91,13 +94,19 @@ func fileKind(noOld, noNew bool) Kind {
 }
 
 // layoutNote says what differs in a layer file without another value.
-func layoutNote(docs [2]*yamldoc.Doc) string {
+func layoutNote(files [2]*workspace.File) string {
 	var recipients [2][]string
-	for i, d := range docs {
-		if d == nil {
+	for i, f := range files {
+		if f == nil {
 			return "no values"
 		}
-		if m, err := seal.Inspect(d); err == nil && m != nil {
+		if f.IsCUE() {
+			if other := files[1-i]; other != nil && other.Path != f.Path {
+				return "the same values as in " + files[0].Path
+			}
+			return "the same values"
+		}
+		if m, err := seal.Inspect(f.Doc); err == nil && m != nil {
 			recipients[i] = slices.Sorted(slices.Values(m.Recipients))
 		}
 	}
@@ -176,7 +185,7 @@ func (c *comparer) otherFile(ctx context.Context, file string) error {
 				change.Note = "comments or layout only"
 			}
 		}
-	case (isBelow(file, workspace.SchemaDir) || isBelow(file, workspace.TemplateDir)) && change.Kind == Changed:
+	case isText(file) && change.Kind == Changed:
 		change.Hunks = Text(string(old), string(new))
 	}
 	c.report.Files = append(c.report.Files, change)
@@ -240,11 +249,16 @@ func layerName(file string) string {
 	return ""
 }
 
+// isText reports whether a file is shown as text where nothing can be told of values.
+func isText(file string) bool {
+	return isBelow(file, workspace.SchemaDir) || isBelow(file, workspace.TemplateDir) || isBelow(file, workspace.SharedDir)
+}
+
 // compareFiles orders files by how far they reach: schemas, the platform's layers, then by name.
 func compareFiles(a, b string) int {
 	rank := func(f string) int {
 		switch {
-		case layerName(f) == workspace.DefaultsLayer, workspace.IsTemplate(f):
+		case layerName(f) == workspace.DefaultsLayer, workspace.IsTemplate(f), isBelow(f, workspace.SharedDir):
 			return 0
 		case isBelow(f, path.Join(address.Root, address.Global)):
 			return 1

@@ -95,11 +95,14 @@ func (c *comparer) scope(ctx context.Context, files []string) (*scope, error) {
 			if !c.canMatter(ctx, a) {
 				continue
 			}
+			if s.layers[a.File()] != nil || s.layers[a.CUEFile()] != nil {
+				continue // rewritten from one language in the other
+			}
 			l, err := c.layerFile(ctx, file, a)
 			if err != nil {
 				return nil, err
 			}
-			s.layers[file] = l
+			s.layers[l.file] = l
 			continue
 		}
 		dir, base := path.Split(file)
@@ -116,7 +119,7 @@ func (c *comparer) scope(ctx context.Context, files []string) (*scope, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, c.importers(ctx, s, files)
 }
 
 // canMatter reports whether a layer can be under an address of the pattern, judged by the tenant alone.
@@ -194,12 +197,14 @@ func (c *comparer) affected(ctx context.Context, s *scope, jobs []job) ([]job, e
 		var over []string
 		for _, settings := range []*workspace.Settings{oldSettings, newSettings} {
 			for _, ref := range settings.Stack(j.new) {
-				if file := ref.Address.File(); s.layers[file] != nil && !slices.Contains(over, file) {
-					over = append(over, file)
+				for _, file := range layerFiles(ref.Address) {
+					if s.layers[file] != nil && !slices.Contains(over, file) {
+						over = append(over, file)
+					}
 				}
 			}
 		}
-		for _, file := range over {
+		for _, file := range s.withImports(over) {
 			s.over[file] = append(s.over[file], j.new)
 		}
 		if len(over) > 0 || s.all || s.tenants[j.new.Tenant] {
@@ -215,7 +220,7 @@ func (c *comparer) stackFiles(ctx context.Context, a address.Address) []string {
 	for _, side := range []Side{c.old, c.new} {
 		if settings, err := side.Snapshot.Settings(ctx); err == nil {
 			for _, ref := range settings.Stack(a) {
-				files = append(files, ref.Address.File())
+				files = append(files, layerFiles(ref.Address)...)
 			}
 		}
 	}
@@ -276,6 +281,12 @@ func (c *comparer) effects(ctx context.Context, s *scope, j job) (outcome, error
 func stackOrder(old, new []layer.Layer) []string {
 	var files []string
 	for _, l := range new {
+		// A layer that was rewritten in another language keeps its place.
+		for _, o := range old {
+			if o.Name == l.Name && o.File != l.File {
+				files = append(files, o.File)
+			}
+		}
 		files = append(files, l.File)
 	}
 	for _, l := range old {
@@ -302,11 +313,11 @@ func attribute(ch Change, touched []*layerFile) []effect {
 	}
 	for _, r := range causes {
 		if fromHere(ch, r) {
-			return []effect{{ch, r, r.in.file}}
+			return []effect{{ch, r, causeOf(r)}}
 		}
 	}
 	if len(causes) > 0 {
-		return []effect{{ch, causes[0], causes[0].in.file}}
+		return []effect{{ch, causes[0], causeOf(causes[0])}}
 	}
 	e := effect{Change: ch}
 	if ch.New != nil {
@@ -349,9 +360,9 @@ func children(ch Change) iter.Seq[Change] {
 // fromHere reports whether the new value, or the one that is gone, stands at the very place of a layer's change.
 func fromHere(ch Change, r *rawChange) bool {
 	if ch.New != nil && r.New != nil && !isTombstone(r.New) {
-		return ch.New.Pos == r.New.Pos && !r.New.Pos.IsZero()
+		return tree.SamePlace(ch.New, r.New) && !r.New.Pos.IsZero()
 	}
-	return ch.New == nil && r.New == nil && ch.Old.Pos == r.Old.Pos && !r.Old.Pos.IsZero()
+	return ch.New == nil && r.New == nil && tree.SamePlace(ch.Old, r.Old) && !r.Old.Pos.IsZero()
 }
 
 // isOverridden reports whether a change of a layer has no effect because a higher layer decides.
@@ -364,7 +375,7 @@ func isOverridden(r *rawChange, old, new *tree.Node, order []string) bool {
 	if isTombstone(r.New) {
 		// A tombstone is overridden where the key is there all the same.
 		n := new.Get(p)
-		return n != nil && slices.Index(order, n.Pos.File) > slices.Index(order, r.in.file)
+		return n != nil && slices.Index(order, n.LayerFile()) > slices.Index(order, r.in.file)
 	}
 	if value.Kind != tree.Map {
 		return isHigher(root.Get(p), r.in.file, order)
@@ -379,7 +390,7 @@ func isOverridden(r *rawChange, old, new *tree.Node, order []string) bool {
 
 // isHigher reports whether a resolved value comes from a layer above a file; a value that is gone was taken away there.
 func isHigher(n *tree.Node, file string, order []string) bool {
-	return n == nil || slices.Index(order, n.Pos.File) > slices.Index(order, file)
+	return n == nil || slices.Index(order, n.LayerFile()) > slices.Index(order, file)
 }
 
 // placeOf gives where a cause is in its file: the key's place, or the value's where there is no key.

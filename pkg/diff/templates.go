@@ -31,7 +31,7 @@ func attributeTemplates(effects []effect, touched []*layerFile, old, new *worksp
 		}
 		causes := append(templateCauses(e.New, new, touched), templateCauses(e.Old, old, touched)...)
 		if len(causes) > 0 {
-			effects[i] = effect{e.Change, causes[0], causes[0].in.file}
+			effects[i] = effect{e.Change, causes[0], causeOf(causes[0])}
 			parts = append(parts, causes...)
 		}
 	}

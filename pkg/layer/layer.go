@@ -8,6 +8,8 @@ package layer
 
 import (
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -337,15 +339,23 @@ func (m *merger) checkStrict(under, over *tree.Node) {
 	}
 	f := diag.Finding{
 		Code: "strict-override", Severity: diag.Error, Position: over.Pos, Key: m.path.String(),
-		Message: "this shadows an inherited value without !override, and the environment is strict",
+		Message: "this shadows an inherited value without " + spelled(tree.Override, over) + ", and the environment is strict",
 		Related: []diag.Related{{Position: under.Pos, Message: "the inherited value is here"}},
-		Hint:    "write the value as !override, or remove it",
+		Hint:    "write the value as " + spelled(tree.Override, over) + ", or remove it",
 	}
 	if m.layer.Of != "" {
 		f.Related = append(f.Related, diag.Related{Position: diag.Position{File: m.layer.Of}, Message: "it is extended here"})
 		f.Hint = "extend the template in a layer that is not strict, or write its value as !override"
 	}
 	m.findings = append(m.findings, f)
+}
+
+// spelled gives a directive as the language of a value's layer has it.
+func spelled(d tree.Directive, n *tree.Node) string {
+	if path.Ext(n.LayerFile()) == ".cue" {
+		return "@" + strings.TrimPrefix(d.String(), "!") + "()"
+	}
+	return d.String()
 }
 
 // isIdentity reports whether the value at hand is the field by which an item of a keyed list is known: it names the item
@@ -366,7 +376,7 @@ func (m *merger) conflict(under, over *tree.Node, message string) {
 	m.findings = append(m.findings, diag.Finding{
 		Code: "merge-conflict", Severity: diag.Error, Position: over.Pos, Key: m.path.String(), Message: message,
 		Related: []diag.Related{{Position: under.Pos, Message: "the inherited " + under.Kind.String() + " is here"}},
-		Hint:    "write the value as !override to replace what is inherited",
+		Hint:    "write the value as " + spelled(tree.Override, over) + " to replace what is inherited",
 	})
 }
 

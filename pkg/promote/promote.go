@@ -62,6 +62,7 @@ type Skip struct {
 // Plan is a promotion worked out and not carried out.
 type Plan struct {
 	From, To address.Address
+	File     string // the target's own layer file
 	Edits    []Edit // in the order they are to be made
 	Skipped  []Skip
 	Warnings []string
@@ -127,7 +128,7 @@ func Prepare(ctx context.Context, snap *workspace.Snapshot, from, to address.Add
 		return nil, fmt.Errorf("promote %s to %s: they are of different modules (%s and %s)", from, to,
 			moduleName(source.Namespace), moduleName(t.namespace))
 	}
-	p := &Plan{From: from, To: to}
+	p := &Plan{From: from, To: to, File: t.layer.File}
 	if p.Warnings, err = warnings(ctx, snap, from, to); err != nil {
 		return nil, err
 	}

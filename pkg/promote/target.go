@@ -47,14 +47,14 @@ func openTarget(ctx context.Context, snap *workspace.Snapshot, a address.Address
 		switch {
 		case ref.Address == a:
 			reached = true
-			t.layer = layer.Layer{Name: ref.Name, File: a.File(), Strict: ref.Strict}
+			t.layer = layer.Layer{Name: ref.Name, File: snap.LayerFile(ctx, a), Strict: ref.Strict}
 		case reached:
-			above[ref.Address.File()] = true
+			above[snap.LayerFile(ctx, ref.Address)] = true
 		}
 	}
 	for _, l := range r.Stack {
 		switch {
-		case l.File == a.File():
+		case l.File == t.layer.File:
 			t.ownNow = l.Root
 		case above[l.File] || above[l.Of]: // the templates of a file go where it goes
 			t.above = append(t.above, l)
@@ -72,11 +72,11 @@ func openTarget(ctx context.Context, snap *workspace.Snapshot, a address.Address
 			return f
 		}
 	}
-	file, err := snap.Layer(ctx, a.File())
+	file, err := snap.LayerOf(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	if file != nil {
+	if file != nil && !file.IsCUE() {
 		t.pins = pins(file.Doc.Source(), t.ownNow, t.identity)
 	}
 	_, t.faults = t.resolve(t.ownNow)
@@ -140,6 +140,6 @@ func (t *target) identity(p tree.Path) string {
 
 // isDefault reports whether a value comes from a schema.
 func isDefault(n *tree.Node) bool {
-	_, isLayer := address.FromFile(n.Pos.File)
+	_, isLayer := address.FromFile(n.LayerFile())
 	return !isLayer && n.Pos.File != "" && !workspace.IsTemplate(n.Pos.File)
 }

@@ -30,6 +30,7 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		"config/global/base/inference.yaml", "config/global/production/inference.yaml", "config/acme/base/inference.yaml",
 		"config/acme/production/inference.yaml", "config/acme/development/inference.yaml", "config/acme/base/notes.yaml", "config/acme/production/notes.yaml",
 		"config/globex/base/inference.yaml", "config/globex/production/inference.yaml", "config/globex/production/notes.yaml", "config/globex/prod/notes.yaml",
+		"config/acme/production/notes.cue", "config/globex/development/inference.cue", "config/acme/development/inference.cue",
 		"config/acme/README.md", "config/acme/base/deep/x", "config/acme/base/inferno.yaml",
 	}
 	texts := []string{
@@ -42,10 +43,13 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
   few: {severity: warning, environments: production, values: {replicas: {max: 2}}}
 `
 	others := map[string][]string{
-		"config/acme/tenant.yaml": {"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\n", "apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.stranger + "]\n", "name: [\n", "apiVersion: lcm/v1\nname: acme\nnamespaces: [notes, gone]\n",
-			"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\nquotas: {bytes: 40, secrets: 1, namespaces: 1}\n"},
+		"config/acme/tenant.yaml": {
+			"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\n", "apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.stranger + "]\n", "name: [\n", "apiVersion: lcm/v1\nname: acme\nnamespaces: [notes, gone]\n",
+			"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\nquotas: {bytes: 40, secrets: 1, namespaces: 1}\n",
+		},
 		"config/globex/tenant.yaml": {"apiVersion: lcm/v1\nname: globex\n", "-"},
 		"lcm.yaml":                  {settings + rules, settings + rules, settings + rules, settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1)},
+		"shared/x/x.cue":            {"package x\nn: 3\n", "package x\nn: 30\n", "package x\nn: 1\nn: 2\n", "-"},
 		"schemas/own.cue":           {"package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// A.\na?: 1\n...}\n", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// Few.\nreplicas?: 3\n...}\n", "-"},
 		"templates/few.yaml": {
 			"template:\n  version: 1.0.0\n  variables: {n: {type: integer}}\nreplicas: {{n}}\n",
@@ -53,6 +57,10 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 		},
 	}
 	f.write(map[string]string{"lcm.yaml": settings + rules, "templates/few.yaml": others["templates/few.yaml"][0]})
+	inCUE := []string{
+		"import \"lcm.local/shared/x\"\nreplicas: x.n\n", "import \"lcm.local/schemas/own\"\nown.#Config & {a: 1}\n", "replicas: 2\n", "replicas: 11\n", "model: 1 @override()\n",
+		"_t: string @tag(tenant)\nmodel: \"m-\\(_t)\"\n", "a: int\n", "api_key: \"plain\"\n", "-",
+	}
 	file := filepath.Join(t.TempDir(), "cache")
 	exists := func(name string) bool { _, err := os.Stat(filepath.Join(f.dir, name)); return err == nil }
 	edit := func(name, text string) {
@@ -67,13 +75,24 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 	}
 	codes := []string{"rule-isolation", "rule-reference", "rule-value", "quota-", "template", "yaml-syntax", "strict-override"}
 	seen := map[string]bool{}
+	first := [][2]string{ // what chance seldom brings together
+		{"config/acme/production/inference.yaml", "model: !override prod.example.com:443\n"},
+		{"config/acme/development/inference.yaml", "model: !override prod.example.com:443\n"},
+		{"config/acme/production/notes.yaml", "a: 3\n"},
+	}
 	for round := range rounds {
 		name := files[r.IntN(len(files))]
 		text := texts[r.IntN(len(texts))]
+		if strings.HasSuffix(name, ".cue") {
+			text = inCUE[r.IntN(len(inCUE))]
+		}
 		if r.IntN(4) == 0 {
-			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue", "templates/few.yaml"}
+			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue", "templates/few.yaml", "shared/x/x.cue", "shared/x/x.cue"}
 			name = names[r.IntN(len(names))]
 			text = others[name][r.IntN(len(others[name]))]
+		}
+		if round < len(first) {
+			name, text = first[round][0], first[round][1]
 		}
 		edit(name, text)
 		keys, held := f.keys, []string{f.recipient}

@@ -61,7 +61,7 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 		}
 		f.Address = a.String()
 		if f.Position.IsZero() {
-			f.Position.File = a.File()
+			f.Position.File = s.LayerFile(ctx, a)
 		}
 		f = blameVariables(f, r)
 		list = append(list, f)
@@ -78,11 +78,14 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 // checkLayer checks one layer file for itself: secrets in plain text, and whether the recipients it is
 // encrypted to are the tenant's.
 func checkLayer(a address.Address, f *workspace.File, m *schema.Module, t *workspace.Tenant) (diag.List, error) {
-	meta, err := seal.Inspect(f.Doc)
-	if err != nil {
-		return nil, err
+	var meta *seal.Metadata
+	if !f.IsCUE() {
+		var err error
+		if meta, err = seal.Inspect(f.Doc); err != nil {
+			return nil, err
+		}
 	}
-	list := plaintext(a, f.Sealed, meta, m)
+	list := plaintext(a, f, meta, m)
 	list = append(list, sopsLimits(f, meta)...)
 	if meta != nil && t != nil {
 		list = append(list, recipients(f, meta, t)...)
@@ -91,13 +94,13 @@ func checkLayer(a address.Address, f *workspace.File, m *schema.Module, t *works
 }
 
 // plaintext finds values in secret fields that are not encrypted.
-func plaintext(a address.Address, root *tree.Node, meta *seal.Metadata, m *schema.Module) diag.List {
+func plaintext(a address.Address, file *workspace.File, meta *seal.Metadata, m *schema.Module) diag.List {
 	var selected *regexp.Regexp
 	if meta != nil && meta.EncryptedRegex != "" {
 		selected, _ = regexp.Compile(meta.EncryptedRegex) // Inspect has checked that it compiles
 	}
 	var list diag.List
-	for p, n := range root.Leaves() {
+	for p, n := range file.Sealed.Leaves() {
 		// SOPS leaves null and the empty string as they are.
 		if n.Sealed || !n.Kind.IsScalar() || n.Kind == tree.Null || n.Reveal() == "" {
 			continue
@@ -115,9 +118,13 @@ func plaintext(a address.Address, root *tree.Node, meta *seal.Metadata, m *schem
 		if !bySchema {
 			message = "this file's encrypted_regex covers the field, and its value is in plain text"
 		}
+		next := fmt.Sprintf("encrypt it: lcm set %s --secret '%s'", a, p)
+		if file.IsCUE() {
+			next = "remove it here, as CUE cannot hold it encrypted: " + workspace.CUESecretHint
+		}
 		list = append(list, diag.Finding{
 			Code: "plaintext-secret", Severity: diag.Error, Position: n.Pos, Key: p.String(), Address: a.String(), Message: message,
-			Hint: fmt.Sprintf("if it was ever committed or pushed, change it at its source first; then encrypt it: lcm set %s --secret '%s'", a, p),
+			Hint: "if it was ever committed or pushed, change it at its source first; then " + next,
 		})
 	}
 	return list

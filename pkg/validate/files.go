@@ -13,7 +13,8 @@ import (
 )
 
 func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.Tenant) error {
-	at := diag.Position{File: a.File()}
+	file := p.s.LayerFile(ctx, a)
+	at := diag.Position{File: file}
 	if !p.settings.Folder(a.Environment) {
 		p.found(diag.Finding{
 			Code: "unknown-environment", Severity: diag.Error, Position: at,
@@ -31,9 +32,9 @@ func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.T
 		})
 		return nil
 	}
-	f, err := p.s.Layer(ctx, a.File())
+	f, err := p.s.LayerOf(ctx, a)
 	if err != nil {
-		return p.cannotRead(ctx, a.File(), err)
+		return p.cannotRead(ctx, file, err)
 	}
 	if f == nil {
 		return nil
@@ -68,7 +69,7 @@ func (p *part) cannotRead(ctx context.Context, file string, err error) error {
 	}
 	hint := diag.HintOf(err)
 	if hint == "" {
-		hint = "a layer is a regular file of YAML inside the repository"
+		hint = "a layer is a regular file of YAML or CUE inside the repository"
 	}
 	p.found(diag.Finding{Code: "unreadable-file", Severity: diag.Error, Position: diag.Position{File: file}, Message: err.Error(), Hint: hint})
 	return nil
@@ -76,7 +77,7 @@ func (p *part) cannotRead(ctx context.Context, file string, err error) error {
 
 // Layer checks the layer file of an address for itself, if there is one: its templates, secrets in plain text, recipients.
 func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
-	f, err := s.Layer(ctx, a.File())
+	f, err := s.LayerOf(ctx, a)
 	if broken, ok := errors.AsType[diag.List](err); ok {
 		return broken, nil
 	}
@@ -104,6 +105,9 @@ func Layer(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 // mac opens a file's secrets where an identity does, which checks its MAC. told is what the file's own check has found:
 // opening meets a secret in plain text once more.
 func (p *part) mac(ctx context.Context, f *workspace.File, told diag.List) error {
+	if f.IsCUE() {
+		return nil
+	}
 	meta, err := seal.Inspect(f.Doc)
 	if err != nil {
 		return p.add(err)

@@ -47,7 +47,7 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 		h.texts(tenant, environment, namespace)
 	}
 	h.texts(s.DigestOf(ctx, workspace.SettingsFile), s.DigestOf(ctx, workspace.LockFile))
-	for _, dir := range []string{workspace.SchemaDir, "templates"} {
+	for _, dir := range []string{workspace.SchemaDir, workspace.SharedDir, "templates"} {
 		below, err := s.Digests(ctx, dir)
 		if err != nil {
 			return nil, err
@@ -100,6 +100,15 @@ func (k *keys) tenant(ctx context.Context, name string) (tenantKeys, error) {
 	return of, nil
 }
 
+// packages gives the key of what layers in CUE can import.
+func (k *keys) packages() cacheKey {
+	h := newKey("packages")
+	if k != nil {
+		h.texts(string(k.common[:]))
+	}
+	return h.sum()
+}
+
 // drift gives the key of what .sops.yaml is compared with: the files of all tenants, which must have been come across.
 func (k *keys) drift(ctx context.Context) (key cacheKey, sound bool, err error) {
 	if k == nil {
@@ -144,11 +153,11 @@ func (t tenantKeys) namespace(name string, n namespacePart) (key cacheKey, sound
 func (t tenantKeys) files(n namespacePart) []string {
 	set := map[string]bool{}
 	for _, a := range n.layers {
-		set[a.File()] = true
+		set[a.File()], set[a.CUEFile()] = true, true
 	}
 	for _, a := range n.addresses {
 		for _, ref := range t.keys.settings.Stack(a) {
-			set[ref.Address.File()] = true
+			set[ref.Address.File()], set[ref.Address.CUEFile()] = true, true
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
@@ -173,7 +182,7 @@ func (t tenantKeys) unchanged(ctx context.Context, s *workspace.Snapshot, n name
 			continue // of a commit, which does not change
 		}
 		f, err := s.Layer(ctx, file)
-		if err != nil || (f == nil) != (digest == "") || f != nil && gitrepo.ContentDigest(f.Doc.Source()) != digest {
+		if err != nil || (f == nil) != (digest == "") || f != nil && gitrepo.ContentDigest(f.Source()) != digest {
 			return false
 		}
 	}

@@ -94,6 +94,9 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 	if r.keys, err = newKeys(ctx, s, settings, o); err != nil {
 		return nil, err
 	}
+	if err := r.shared(ctx); err != nil {
+		return nil, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, tenant := range tenants {
@@ -137,6 +140,19 @@ func (r *run) schemas(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
+}
+
+// shared checks the packages that layers in CUE import, which findings about a layer do not cover where none imports them.
+func (r *run) shared(ctx context.Context) error {
+	key := r.keys.packages()
+	if _, ok := r.o.Cache.get(key); ok {
+		return nil
+	}
+	if err := r.s.CheckShared(ctx); err != nil {
+		return r.add(err) // not kept: it may be about the time that one took
+	}
+	r.o.Cache.put(key, outcome{})
 	return nil
 }
 
@@ -353,7 +369,7 @@ func (p *part) stray(file string) {
 	f := diag.Finding{
 		Code: "stray-file", Severity: diag.Warning, Position: diag.Position{File: file},
 		Message: "this is no layer file, and nothing reads it",
-		Hint:    "layer files are config/TENANT/ENVIRONMENT/NAMESPACE.yaml",
+		Hint:    "layer files are config/TENANT/ENVIRONMENT/NAMESPACE.yaml or .cue",
 	}
 	if path.Ext(file) == ".yml" {
 		f.Severity, f.Hint = diag.Error, "rename it to end in .yaml"
@@ -380,7 +396,7 @@ func (p *part) namespace(ctx context.Context, n namespacePart, tenant *workspace
 			return err
 		}
 		list, err := check(ctx, p.s, a)
-		if err != nil && p.cannotRead(ctx, a.File(), err) != nil {
+		if err != nil && p.cannotRead(ctx, p.s.LayerFile(ctx, a), err) != nil {
 			return fmt.Errorf("validate %s: %w", a, err)
 		}
 		p.found(list...)

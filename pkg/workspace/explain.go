@@ -34,6 +34,7 @@ const (
 type Source struct {
 	Layer  string              `json:"layer"` // "acme/production", "template:NAME@VERSION", or "schema"
 	File   string              `json:"file"`
+	Via    string              `json:"via,omitempty"` // the layer file, where it imports the value from File
 	Line   int                 `json:"line,omitempty"`
 	Column int                 `json:"column,omitempty"`
 	Role   Role                `json:"role"`
@@ -95,7 +96,7 @@ func (r *Resolved) listReplaces(p tree.Path) bool {
 		return true
 	}
 	for _, item := range n.Items() {
-		if item.Pos.File != n.Pos.File {
+		if item.LayerFile() != n.LayerFile() {
 			return false
 		}
 	}
@@ -108,22 +109,22 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 	won := false // two files may extend one template: its value then stands at one place, and is another file's
 	for _, l := range slices.Backward(r.Stack) {
 		n := l.Root.Get(same)
-		if !comparable && (e.Value == nil || n == nil || n.Pos != e.Value.Pos) {
+		if !comparable && (e.Value == nil || n == nil || !tree.SamePlace(n, e.Value)) {
 			n = nil // the item at this index is another one here
 		}
-		if n == nil && e.Value != nil && e.Value.Pos.File == l.File && !e.Value.Pos.IsZero() {
+		if n == nil && e.Value != nil && e.Value.LayerFile() == l.File && !e.Value.Pos.IsZero() {
 			n = e.Value // of a merged list: the item stands elsewhere in its own layer
 		}
 		if n == nil {
 			continue
 		}
-		s := Source{Layer: l.Name, File: n.Pos.File, Line: n.Pos.Line, Column: n.Pos.Column, Says: n.Directive.String(), Value: n, Role: Shadowed}
+		s := Source{Layer: l.Name, File: n.Pos.File, Line: n.Pos.Line, Column: n.Pos.Column, Says: n.Directive.String(), Value: n, Role: Shadowed, Via: n.Layer}
 		switch {
 		case n.Directive == tree.Delete:
 			s.Role, s.Value = Deletes, nil
-		case e.Value != nil && n.Pos == e.Value.Pos && !won:
+		case e.Value != nil && tree.SamePlace(n, e.Value) && !won:
 			s.Role, won = Wins, true
-		case e.Value != nil && e.Value.Kind == tree.List && slices.ContainsFunc(e.Value.Items(), func(i *tree.Node) bool { return i.Pos.File == n.Pos.File }):
+		case e.Value != nil && e.Value.Kind == tree.List && slices.ContainsFunc(e.Value.Items(), func(i *tree.Node) bool { return i.LayerFile() == n.LayerFile() }):
 			s.Role = Joins
 		}
 		if r.Root.Get(p) != nil && e.Value.Secret && s.Value != nil && !s.Value.Secret {

@@ -86,7 +86,7 @@ func (s *Snapshot) Resolve(ctx context.Context, a address.Address) (*Resolved, e
 
 // addLayers adds the layer file at one place of a stack, if there is one, and below it what its templates make.
 func (s *Snapshot) addLayers(ctx context.Context, r *Resolved, ref LayerRef) error {
-	f, err := s.Layer(ctx, ref.Address.File())
+	f, err := s.LayerOf(ctx, ref.Address)
 	if err != nil || f == nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (s *Snapshot) Own(ctx context.Context, a address.Address) (*tree.Node, erro
 	if err := s.Check(ctx, a); err != nil {
 		return nil, err
 	}
-	f, err := s.Layer(ctx, a.File())
+	f, err := s.LayerOf(ctx, a)
 	if err != nil || f == nil {
 		return tree.NewMap(), err
 	}
@@ -279,7 +279,7 @@ func (s *Snapshot) opened(ctx context.Context, file string) (map[diag.Position]*
 	if err != nil {
 		return nil, err
 	}
-	if f == nil {
+	if f == nil || f.IsCUE() {
 		return nil, fmt.Errorf("open %s: %w", file, fs.ErrNotExist)
 	}
 	return f.open.get(func() (map[diag.Position]*tree.Node, error) {
@@ -376,7 +376,8 @@ type existence struct {
 
 func (e existence) any(ctx context.Context, stack []LayerRef) (bool, error) {
 	for _, ref := range stack {
-		dir, name := path.Split(ref.Address.File())
+		dir, yaml := path.Split(ref.Address.File())
+		_, inCUE := path.Split(ref.Address.CUEFile())
 		names, ok := e.dirs[dir]
 		if !ok {
 			entries, err := e.s.files.ReadDir(ctx, path.Clean(dir))
@@ -390,14 +391,14 @@ func (e existence) any(ctx context.Context, stack []LayerRef) (bool, error) {
 			}
 			e.dirs[dir] = names
 		}
-		if names[name] {
+		if names[yaml] || names[inCUE] {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// LayerFiles gives the addresses of all layer files that exist, one folder at a time, and the files under config that are
+// LayerFiles gives the addresses of all layer files that exist, each once, one folder at a time, and the files under config that are
 // neither layers nor tenant.yaml.
 func (s *Snapshot) LayerFiles(ctx context.Context, tenant string) (layers []address.Address, strays []string, err error) {
 	root := path.Join(address.Root, tenant)
@@ -420,7 +421,9 @@ func (s *Snapshot) LayerFiles(ctx context.Context, tenant string) (layers []addr
 		for _, f := range files {
 			file := path.Join(dir, f.Name)
 			if a, ok := address.FromFile(file); ok && !f.Dir {
-				layers = append(layers, a)
+				if !slices.Contains(layers, a) { // in YAML and in CUE
+					layers = append(layers, a)
+				}
 			} else {
 				strays = append(strays, file)
 			}

@@ -231,14 +231,24 @@ func (s *Snapshot) Check(ctx context.Context, a address.Address) error {
 	return nil
 }
 
-// File is one layer file, parsed.
+// File is one layer file, parsed or evaluated.
 type File struct {
 	Path   string
-	Doc    *yamldoc.Doc
-	Sealed *tree.Node // without sops:, secrets still ciphertext
+	Doc    *yamldoc.Doc // nil for a layer in CUE
+	Sealed *tree.Node   // without sops:, secrets still ciphertext
+	Reads  []string     // of a layer in CUE: the other files of the repository that it depends on, sorted
 
+	text    []byte // of a layer in CUE
 	open    once[map[diag.Position]*tree.Node]
 	extends once[*template.Result]
+}
+
+// Source gives the bytes of the file. They are not to be changed.
+func (f *File) Source() []byte {
+	if f.Doc != nil {
+		return f.Doc.Source()
+	}
+	return f.text
 }
 
 type layerEntry struct{ once[*File] }
@@ -256,6 +266,9 @@ func (s *Snapshot) Layer(ctx context.Context, file string) (*File, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		if path.Ext(file) == ".cue" {
+			return s.cueLayer(ctx, file, src)
 		}
 		doc, err := yamldoc.Parse(file, src)
 		if err != nil {

@@ -53,7 +53,7 @@ func (s *Snapshot) Templates(ctx context.Context) (*template.Set, error) {
 // Extended gives what the layer file of an address gets from the templates that it extends, nil if it extends none. The error
 // is a diag.List of what is wrong with that, at the places in the layer file, or in a template that is broken.
 func (s *Snapshot) Extended(ctx context.Context, a address.Address) (*template.Result, error) {
-	f, err := s.Layer(ctx, a.File())
+	f, err := s.LayerOf(ctx, a)
 	if err != nil || f == nil {
 		return nil, err
 	}

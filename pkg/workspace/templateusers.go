@@ -37,7 +37,7 @@ func (s *Snapshot) TemplateUsers(ctx context.Context, ref template.Ref) ([]Templ
 			return nil, err
 		}
 		for _, a := range layers {
-			f, err := s.Layer(ctx, a.File())
+			f, err := s.LayerOf(ctx, a)
 			if err != nil {
 				return nil, err
 			}

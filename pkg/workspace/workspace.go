@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/llm-devops/lcm/pkg/cuelayer"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/schema"
@@ -27,6 +28,7 @@ type Workspace struct {
 	repo    *gitrepo.Repo
 	keyring *seal.Keyring
 	builtin []schema.Source
+	cue     *cuelayer.Evaluator
 
 	templates []template.Source // those that come with the program
 }
@@ -60,7 +62,7 @@ func Open(ctx context.Context, dir string, o Options) (*Workspace, error) {
 
 // New gives the workspace of an opened repository.
 func New(repo *gitrepo.Repo, o Options) *Workspace {
-	return &Workspace{repo: repo, keyring: o.Keyring, builtin: o.Builtin, templates: o.Templates}
+	return &Workspace{repo: repo, keyring: o.Keyring, builtin: o.Builtin, templates: o.Templates, cue: cuelayer.New()}
 }
 
 // Repo gives the Git repository underneath.

@@ -66,11 +66,11 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		item := display.AddressItem{Address: a, Module: ns.Module}
 		if o.long || o.format.JSON() {
 			for _, ref := range settings.Stack(a) {
-				f, err := s.Layer(ctx, ref.Address.File())
+				f, err := s.LayerOf(ctx, ref.Address)
 				if err == nil && f == nil {
 					continue
 				}
-				item.Layers = append(item.Layers, ref.Address.File())
+				item.Layers = append(item.Layers, s.LayerFile(ctx, ref.Address))
 			}
 		}
 		report.Items = append(report.Items, item)

@@ -383,7 +383,7 @@ func runUnset(ctx context.Context, e *env, o *unsetOptions) error {
 	if err := base.Check(ctx, a); err != nil {
 		return err
 	}
-	file, err := base.Layer(ctx, a.File())
+	file, err := base.LayerOf(ctx, a)
 	if err != nil {
 		return err
 	}

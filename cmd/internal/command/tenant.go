@@ -235,17 +235,20 @@ func runTenantShow(ctx context.Context, e *env, name string, format option.Forma
 		return err
 	}
 	for _, a := range layers {
-		report.Files = append(report.Files, a.File())
-		f, err := s.Layer(ctx, a.File())
+		f, err := s.LayerOf(ctx, a)
 		if err != nil {
 			return err
+		}
+		report.Files = append(report.Files, f.Path)
+		if f.IsCUE() {
+			continue
 		}
 		meta, err := seal.Inspect(f.Doc)
 		if err != nil {
 			return err
 		}
 		if meta != nil {
-			report.Encrypted = append(report.Encrypted, a.File())
+			report.Encrypted = append(report.Encrypted, f.Path)
 		}
 	}
 	used, err := s.Usage(ctx, t)

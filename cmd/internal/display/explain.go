@@ -121,6 +121,9 @@ func sourceRow(s term.Style, src workspace.Source) []string {
 	if src.Extender != "" {
 		who = strings.TrimPrefix(who+", "+templateOf(src), ", ")
 	}
+	if src.Via != "" {
+		place += s.Dim(" by " + src.Via)
+	}
 	return []string{"  " + role, value, place, who}
 }
 

@@ -61,7 +61,7 @@ func planText(b *strings.Builder, p *promote.Plan, s term.Style) error {
 		fmt.Fprintf(b, "  %s %s\n", s.Yellow("warning:"), warning)
 	}
 	if !p.Empty() {
-		fmt.Fprintf(b, "  %s\n", s.Dim(p.To.File()))
+		fmt.Fprintf(b, "  %s\n", s.Dim(p.File))
 	}
 	for _, e := range p.Edits {
 		d := &diffText{s: s}
@@ -199,7 +199,7 @@ func PromoteJSON(w io.Writer, plans []*promote.Plan) error {
 	report := promotion{Plans: make([]planReport, 0, len(plans))}
 	for _, p := range plans {
 		r := planReport{
-			From: p.From, To: p.To, File: p.To.File(), Warnings: p.Warnings,
+			From: p.From, To: p.To, File: p.File, Warnings: p.Warnings,
 			Edits: make([]editReport, 0, len(p.Edits)), Skipped: make([]skipReport, 0, len(p.Skipped)),
 		}
 		for _, e := range p.Edits {
