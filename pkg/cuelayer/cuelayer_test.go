@@ -134,6 +134,21 @@ empty = map of 0 :24:8`)
 	}
 }
 
+// References that the parser resolves itself: inside of a struct, and anywhere in a file without a package clause.
+func TestTagsAreReferredTo(t *testing.T) {
+	l := mustEvaluate(t, `_tenant: string @tag(tenant)
+host: "db.\(_tenant).example.com"
+a: {env: string @tag(environment), "is \(env)": env}
+let l = _tenant
+b: l
+`, nil)
+	check(t, lines(l.Root), `
+host = "db.acme.example.com" :2:7
+a.env = "production" :3:10
+a."is production" = "production" :3:49
+b = "acme" :5:4`)
+}
+
 func TestDirectives(t *testing.T) {
 	l := mustEvaluate(t, `
 routes: [{name: "chat", weight: 1}, {@delete(), name: "old"}] @append()

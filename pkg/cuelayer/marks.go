@@ -66,6 +66,7 @@ var (
 // they look like one misspelt.
 func (l *loader) marks(t *cuesource.Text, f *ast.File, isLayer bool) {
 	inject := map[*ast.Attribute]*ast.Field{}
+	tagged := map[ast.Node]*ast.Field{} // by what stood there before
 	ast.Walk(f, func(n ast.Node) bool {
 		if field, ok := n.(*ast.Field); ok && field.Constraint == token.ILLEGAL {
 			for _, a := range field.Attrs {
@@ -73,7 +74,17 @@ func (l *loader) marks(t *cuesource.Text, f *ast.File, isLayer bool) {
 			}
 		}
 		if a, ok := n.(*ast.Attribute); ok {
+			if field := inject[a]; field != nil {
+				tagged[field.Value] = field
+			}
 			l.mark(t, a, inject[a], isLayer)
+		}
+		return true
+	}, nil)
+	// The parser has resolved references inside of the file to the values that they mean.
+	ast.Walk(f, func(n ast.Node) bool {
+		if ref, ok := n.(*ast.Ident); ok && tagged[ref.Node] != nil {
+			ref.Node = tagged[ref.Node].Value
 		}
 		return true
 	}, nil)
