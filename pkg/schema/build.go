@@ -98,6 +98,7 @@ func (b *builder) shape(c *conj) *shape {
 	s.implicit = len(c.structs) > 0 || slices.ContainsFunc(c.lists, func(l part[*ast.ListLit]) bool { return isOpenList(l.lit) })
 	if s.kinds.has(tree.Map) && len(c.structs) > 0 {
 		b.fields(s, c)
+		s.open = s.open || c.opened
 	} else {
 		s.open = s.kinds.has(tree.Map)
 	}
@@ -143,11 +144,12 @@ func (b *builder) fields(s *shape, c *conj) {
 	declared := map[string][]entry{}
 	var names []string
 	var patterns []entry
+	isClosed := slices.ContainsFunc(c.structs, func(p part[*ast.StructLit]) bool { return !p.joined })
 	for _, p := range c.structs {
 		for _, d := range p.lit.Elts {
 			switch d := d.(type) {
 			case *ast.Ellipsis:
-				s.open = true
+				s.open = s.open || !p.joined || !isClosed
 			case *ast.Field:
 				name, ok := cuesource.LabelName(d.Label)
 				_, isList := patternLabel(d.Label)
@@ -285,7 +287,11 @@ func (b *builder) member(name string, entries []entry) *member {
 				m.presence = regular
 			}
 		}
+		before := len(c.structs)
 		b.flatten(c, e.field.Value, guard)
+		for i := range c.structs[before:] {
+			c.structs[before+i].joined = guard != ""
+		}
 	}
 	m.marks = own.join(c.marks)
 	if m.doc == "" {
@@ -437,6 +443,7 @@ func (c *conj) with(arm *conj) *conj {
 		consts: slices.Concat(c.consts, arm.consts), rules: slices.Concat(c.rules, arm.rules),
 		choices: slices.Concat(c.choices[1:], arm.choices), marks: c.marks.join(arm.marks), doc: c.doc, pos: arm.pos,
 		opaque: c.opaque || arm.opaque, unsure: c.unsure || arm.unsure, checks: slices.Concat(c.checks, arm.checks), computed: c.computed || arm.computed,
+		left: c.left + arm.left, opened: c.opened || arm.opened,
 	}
 	out.id.WriteString(c.id.String())
 	out.id.WriteByte('|')

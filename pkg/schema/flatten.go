@@ -46,14 +46,17 @@ type conj struct {
 	unsure   bool // see shape
 	checks   []check
 	computed bool // depends on other fields: no default can be read off
+	left     int  // how often something was left to CUE
+	opened   bool // by a call such as matchN, or by what is embedded: CUE then allows fields that are not declared
 	id       strings.Builder
 	refs     []ast.Node // references being followed
 }
 
 // part is an expression that holds under a condition, or always if that is empty.
 type part[T any] struct {
-	lit   T
-	guard string
+	lit    T
+	guard  string
+	joined bool // of a declaration under a condition beside one without: its ... does not open that one
 }
 
 // choice is one arm of a disjunction.
@@ -76,6 +79,7 @@ func (c *conj) noteID(n ast.Node, guard string) {
 func (c *conj) leave(n ast.Node, guard string) {
 	c.opaque = true
 	c.unsure = c.unsure || guard == ""
+	c.left++
 	c.noteID(n, "?")
 }
 
@@ -95,7 +99,7 @@ func (b *builder) flatten(c *conj, e ast.Expr, guard string) {
 		b.flattenStruct(c, x, guard)
 	case *ast.ListLit:
 		c.noteID(x, guard)
-		c.lists = append(c.lists, part[*ast.ListLit]{x, guard})
+		c.lists = append(c.lists, part[*ast.ListLit]{lit: x, guard: guard})
 		c.narrow(kindsOf(tree.List), guard)
 	case *ast.SelectorExpr:
 		b.flattenSelector(c, x, guard)
@@ -288,7 +292,7 @@ func (b *builder) selected(x *ast.SelectorExpr, depth int) *ast.Field {
 func (b *builder) flattenStruct(c *conj, x *ast.StructLit, guard string) {
 	hasFields, embeds := false, false
 	c.noteID(x, guard)
-	c.structs = append(c.structs, part[*ast.StructLit]{x, guard})
+	c.structs = append(c.structs, part[*ast.StructLit]{lit: x, guard: guard})
 	for _, d := range x.Elts {
 		switch d := d.(type) {
 		case *ast.Field, *ast.Ellipsis:
@@ -297,12 +301,14 @@ func (b *builder) flattenStruct(c *conj, x *ast.StructLit, guard string) {
 			embeds = true
 			if one, ok := exclusive(d.Expr); ok && guard == "" {
 				c.checks = append(c.checks, one)
-				c.opaque, c.computed = true, true
+				c.opaque, c.computed, c.opened = true, true, true
 				c.noteID(d.Expr, "?")
 				continue
 			}
 			c.unsure = true
+			before := c.left
 			b.flatten(c, d.Expr, guard)
+			c.opened = c.opened || c.left > before
 		case *ast.Comprehension:
 			hasFields = true
 			if guard == "" {

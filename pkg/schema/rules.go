@@ -95,7 +95,7 @@ func (b *builder) flattenCall(c *conj, x *ast.CallExpr) {
 		b.flatten(c, x.Args[0], "")
 		return
 	}
-	c.computed = true
+	c.computed, c.opened = true, true
 	c.leave(x, "")
 }
 
