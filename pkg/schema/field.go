@@ -31,6 +31,17 @@ type MergeRule struct {
 	Key      string         // for lists of maps: items with the same value of this field are one item
 }
 
+// String gives the rule as @merge has it in brackets: append, key=name; "" for the usual way.
+func (r MergeRule) String() string {
+	switch {
+	case r.Key != "":
+		return "key=" + r.Key
+	case r.Strategy == tree.Override:
+		return "replace"
+	}
+	return strings.TrimPrefix(r.Strategy.String(), "!")
+}
+
 // Field looks a key up. ok is false for keys that the schema does not know; below a value of which the schema says
 // nothing, every key is known. Where alternatives know the key differently, marks of any of them hold.
 func (m *Module) Field(p tree.Path) (f Field, ok bool) {

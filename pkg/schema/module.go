@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
@@ -12,6 +13,7 @@ import (
 // Module is one compiled schema.
 type Module struct {
 	header      header
+	source      Source
 	root        *member
 	defaults    func() *tree.Node
 	secretNames func() []string
@@ -38,8 +40,18 @@ func (m *Module) Version() string { return m.header.version }
 // at the end do not count.
 func (m *Module) Digest() string { return m.header.digest }
 
-// Doc gives the comment on the schema's root, or on its package.
-func (m *Module) Doc() string { return m.root.doc }
+// Doc gives the comment on the schema's root, or on its package, without the words "Package NAME describes" at its beginning.
+func (m *Module) Doc() string {
+	doc, ok := strings.CutPrefix(m.root.doc, "Package ")
+	if !ok {
+		return m.root.doc
+	}
+	_, rest, ok := strings.Cut(doc, " describes ")
+	if !ok || rest == "" {
+		return m.root.doc
+	}
+	return strings.ToUpper(rest[:1]) + rest[1:]
+}
 
 // Validate gives everything that is wrong with a resolved configuration, sorted by position. A finding has the position
 // of the value in the tree, of the key where the key is unknown, and of the nearest map where something is missing; its
@@ -55,7 +67,7 @@ func (m *Module) Validate(root *tree.Node) diag.List {
 
 // compile turns a source into a module. Findings are about the source.
 func compile(src Source, h header) (*Module, diag.List) {
-	m := &Module{header: h}
+	m := &Module{header: h, source: src}
 	if d := descriptionOf(src, h.digest); d != nil {
 		if root, err := d.root(); err == nil {
 			m.root, m.judge = root, newJudge(newText(builtinFile(h.name), src.Data), true)
