@@ -22,6 +22,7 @@ import (
 // header is what a source says about itself in @module.
 type header struct {
 	name, version, title string
+	replaces             string // the version of the built-in module in whose place this one is, or ""
 	pos                  diag.Position
 	digest               string // of the whole source
 }
@@ -99,9 +100,11 @@ func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 			h.version = a.value
 		case "title":
 			h.title = a.value
+		case "replaces":
+			h.replaces = a.value
 		default:
 			found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("@module does not know %q", a.key),
-				diag.DidYouMean(a.key, []string{"name", "version", "title"}, "it knows name, version and title")))
+				diag.DidYouMean(a.key, []string{"name", "version", "title", "replaces"}, "it knows name, version, title and replaces")))
 		}
 	}
 	if len(found) > 0 {
@@ -114,6 +117,10 @@ func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 	if !moduleVersion().MatchString(h.version) {
 		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.version),
 			`versions are three numbers: @module(…, version="1.0.0")`))
+	}
+	if h.replaces != "" && !moduleVersion().MatchString(h.replaces) {
+		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.replaces),
+			`replaces is the version of the built-in module that this one was made from: @module(…, replaces="1.0.0")`))
 	}
 	if h.title == "" {
 		h.title = h.name

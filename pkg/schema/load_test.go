@@ -106,7 +106,7 @@ func TestDuplicates(t *testing.T) {
 		related string
 	}{
 		{[]Source{other, mine}, `schemas/other.cue:2:1 duplicate: there is another module "mine" | give this one another name in @module`, "schemas/mine.cue:2:1"},
-		{[]Source{mine, builtin}, `schemas/mine.cue:2:1 duplicate: module "mine" is built in and cannot be replaced | give this one another name in @module`, "schema:mine"},
+		{[]Source{mine, builtin}, `schemas/mine.cue:2:1 duplicate: module "mine" is built in | give this one another name in @module, or say that it takes the other's place, with its version: replaces="1.0.0"`, "schema:mine"},
 	} {
 		_, err := Load(tt.sources, nil)
 		found, _ := errors.AsType[diag.List](err)

@@ -78,8 +78,9 @@ type Pin struct {
 
 // Set is the modules of a repository.
 type Set struct {
-	names   []string
-	modules map[string]*lazyModule
+	names    []string
+	modules  map[string]*lazyModule
+	replaced map[string]*lazyModule // built-in modules in whose place the organisation's are
 }
 
 // lazyModule is a module that is read when it is first asked for.
@@ -98,10 +99,12 @@ type chosen struct {
 
 // Load gives the modules of sources. Only what the repository itself adds is looked into: a built-in module is known by the
 // name of its file until it is asked for. Of several versions of one it is the pinned one, or else the newest. The error is a
-// [diag.List]: headers that cannot be read, names that two modules share. An organisation's module cannot take the name of a
-// built-in one.
+// [diag.List]: headers that cannot be read, names that two modules share.
+//
+// An organisation's module takes the place of a built-in one if its header says so, with the version that it was made from:
+// @module(name="inference-engine", version="1.1.0", replaces="1.0.0").
 func Load(sources []Source, pins map[string]Pin) (*Set, error) {
-	s := &Set{modules: make(map[string]*lazyModule, len(sources))}
+	s := &Set{modules: make(map[string]*lazyModule, len(sources)), replaced: map[string]*lazyModule{}}
 	s.addBuiltin(sources, pins)
 	var findings diag.List
 	ordered := slices.DeleteFunc(slices.Clone(sources), func(src Source) bool { return src.Builtin })
@@ -112,18 +115,8 @@ func Load(sources []Source, pins map[string]Pin) (*Set, error) {
 			findings = append(findings, err...)
 			continue
 		}
-		if first := s.modules[h.name]; first != nil {
-			f := diag.Finding{
-				Code: CodeDuplicate, Severity: diag.Error, Position: h.pos,
-				Message: fmt.Sprintf("there is another module %q", h.name),
-				Hint:    "give this one another name in @module",
-				Related: []diag.Related{{Position: first.pos, Message: "the other is here"}},
-			}
-			if first.builtin {
-				f.Message = fmt.Sprintf("module %q is built in and cannot be replaced", h.name)
-				f.Related[0].Message = "the built-in module is here"
-			}
-			findings = append(findings, f)
+		if f := s.admit(h); f != nil {
+			findings = append(findings, *f)
 			continue
 		}
 		s.add(h.name, false, h.pos, func() (chosen, error) { return chosen{src, h}, nil })
@@ -133,6 +126,30 @@ func Load(sources []Source, pins map[string]Pin) (*Set, error) {
 	}
 	slices.Sort(s.names)
 	return s, nil
+}
+
+// admit says why one of the organisation's modules cannot be added, nil if it can.
+func (s *Set) admit(h header) *diag.Finding {
+	f := &diag.Finding{Code: CodeDuplicate, Severity: diag.Error, Position: h.pos}
+	first := s.modules[h.name]
+	switch {
+	case first == nil && h.replaces != "":
+		f.Code, f.Message = CodeHeader, fmt.Sprintf("there is no built-in module %q to replace", h.name)
+		f.Hint = "leave replaces out"
+	case first == nil:
+		return nil
+	case first.builtin && h.replaces != "":
+		s.replaced[h.name] = first
+		return nil
+	case first.builtin:
+		f.Message = fmt.Sprintf("module %q is built in", h.name)
+		f.Hint = `give this one another name in @module, or say that it takes the other's place, with its version: replaces="1.0.0"`
+		f.Related = []diag.Related{{Position: first.pos, Message: "the built-in module is here"}}
+	default:
+		f.Message, f.Hint = fmt.Sprintf("there is another module %q", h.name), "give this one another name in @module"
+		f.Related = []diag.Related{{Position: first.pos, Message: "the other is here"}}
+	}
+	return f
 }
 
 func (s *Set) add(name string, builtin bool, pos diag.Position, choose func() (chosen, error)) {
@@ -148,7 +165,9 @@ func (s *Set) add(name string, builtin bool, pos diag.Position, choose func() (c
 		}
 		return compiled, nil
 	})
-	s.names = append(s.names, name)
+	if s.modules[name] == nil {
+		s.names = append(s.names, name)
+	}
 	s.modules[name] = m
 }
 
@@ -228,10 +247,14 @@ func (s *Set) Names() []string { return slices.Clone(s.names) }
 func (s *Set) Module(name string) (*Module, error) {
 	m := s.modules[name]
 	if m == nil {
-		return nil, diag.WithHint(&UnknownModuleError{Name: name, Nearest: diag.Nearest(name, s.names)},
-			"%s", diag.DidYouMean(name, s.names, "the modules are: "+strings.Join(s.names, ", ")))
+		return nil, s.unknown(name)
 	}
 	return m.load()
+}
+
+func (s *Set) unknown(name string) error {
+	return diag.WithHint(&UnknownModuleError{Name: name, Nearest: diag.Nearest(name, s.names)},
+		"%s", diag.DidYouMean(name, s.names, "the modules are: "+strings.Join(s.names, ", ")))
 }
 
 // Source gives the text of a module; ok is false if there is no such module, or it cannot be read.
@@ -258,6 +281,38 @@ func (s *Set) Identity(name string) (version, digest string, err error) {
 	}
 	c, err := m.choose()
 	return c.header.version, c.header.digest, err
+}
+
+// Info is what a module's header says, which is known without compiling it.
+type Info struct {
+	Name     string
+	Version  string
+	Title    string
+	Builtin  bool
+	File     string // of the source
+	Replaces string // the version of the built-in module from which this one, in its place, was made
+	Current  string // with Replaces: the version of that built-in module that would count without it
+}
+
+// Info gives what is known of a module without compiling it.
+func (s *Set) Info(name string) (Info, error) {
+	m := s.modules[name]
+	if m == nil {
+		return Info{}, s.unknown(name)
+	}
+	c, err := m.choose()
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{
+		Name: name, Version: c.header.version, Title: c.header.title, Builtin: m.builtin, File: c.source.File, Replaces: c.header.replaces,
+	}
+	if r := s.replaced[name]; r != nil {
+		if built, err := r.choose(); err == nil {
+			info.Current = built.header.version
+		}
+	}
+	return info, nil
 }
 
 // UnknownModuleError says that there is no module of a name.
