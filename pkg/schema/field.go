@@ -127,7 +127,7 @@ func describe(members []*member, above marks) Field {
 			}
 		}
 		for _, r := range m.shape.rules {
-			if d := r.demand(); !slices.Contains(f.Bounds, d) {
+			if d := r.inFull(); !slices.Contains(f.Bounds, d) {
 				f.Bounds = append(f.Bounds, d)
 			}
 		}
@@ -143,6 +143,23 @@ func describe(members []*member, above marks) Field {
 	all := own.join(above)
 	f.Secret, f.SecretType, f.Rotation, f.NoPromote = all.secret, all.secretType, all.rotation, all.noPromote
 	return f
+}
+
+// inFull is demand where the value at hand does not say what is counted.
+func (r rule) inFull() string {
+	what := ""
+	switch r.op {
+	case minRunes, maxRunes:
+		what = " character"
+	case minItems, maxItems:
+		what = " item"
+	default:
+		return r.demand()
+	}
+	if r.text != "1" {
+		what += "s"
+	}
+	return r.demand() + what
 }
 
 // isRequired reports whether the field must be written.

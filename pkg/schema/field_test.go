@@ -45,7 +45,7 @@ func TestField(t *testing.T) {
 		{"", "map"},
 		{"temperature", "integer number =0.70 (be at least 0) (be at most 2)"},
 		{"port", "integer never =8080 (be at least 1) (be at most 65535)"},
-		{"name", "string required (have at least 2) (match ^[a-zäöü]+$)"},
+		{"name", "string required (have at least 2 characters) (match ^[a-zäöü]+$)"},
 		{"level", `string ="mid" "low" "mid" "high"`},
 		{"api_key", "string secret(api-key,90d) (match ^sk-)"},
 		{"token", "string secret(access-token,) (match ^tok-)"},
