@@ -122,7 +122,7 @@ func (s *Snapshot) locked(ctx context.Context, move func(module string) bool) (*
 	if err != nil {
 		return nil, err
 	}
-	sources, err := s.sources(ctx)
+	sources, err := s.SchemaSources(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (s *Snapshot) Schemas(ctx context.Context) (*schema.Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		sources, err := s.sources(ctx)
+		sources, err := s.SchemaSources(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,9 @@ func (s *Snapshot) Schemas(ctx context.Context) (*schema.Set, error) {
 	})
 }
 
-func (s *Snapshot) sources(ctx context.Context) ([]schema.Source, error) {
+// SchemaSources gives the sources of all modules there are, in no matter what state: the built-in ones, all versions, and
+// the repository's own.
+func (s *Snapshot) SchemaSources(ctx context.Context) ([]schema.Source, error) {
 	sources := slices.Clone(s.w.builtin)
 	entries, err := s.files.ReadDir(ctx, SchemaDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -16,23 +16,12 @@ func ValidationText(t *term.IO, r *validate.Report) error {
 	if err := FindingsText(t.Out, r.Findings, s); err != nil {
 		return err
 	}
-	errs, warnings := r.Findings.Count(diag.Error), r.Findings.Count(diag.Warning)
-	verdict := s.Green("valid")
-	switch {
-	case errs > 0:
-		verdict = s.Red(plural(errs, "error"))
-		if warnings > 0 {
-			verdict += ", " + s.Yellow(plural(warnings, "warning"))
-		}
-	case warnings > 0:
-		verdict += ", with " + s.Yellow(plural(warnings, "warning"))
-	}
 	if len(r.Findings) > 0 {
 		if _, err := io.WriteString(t.Out, "\n"); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(t.Out, "%s: %s, %s\n", verdict, plural(r.Addresses, "address"), plural(r.Files, "layer file")); err != nil {
+	if _, err := fmt.Fprintf(t.Out, "%s: %s, %s\n", verdict(s, r.Findings), plural(r.Addresses, "address"), plural(r.Files, "layer file")); err != nil {
 		return err
 	}
 	if n := len(r.Unopened); n > 0 {
