@@ -45,9 +45,9 @@ linked: ## check that lcm links the listed modules only, and no cloud SDK
 fuzz: ## run every fuzz target for FUZZTIME
 	testdata/fuzz.sh $(FUZZTIME)
 
-generate: ## rewrite what is generated: the command reference, the list of linked modules
+generate: ## rewrite what is generated: the references of commands and modules, the list of linked modules
 	go generate ./pkg/schema ./pkg/layer ./schemas
-	go run ./cmd/internal/docgen -o docs/commands
+	go run ./cmd/internal/docgen -o docs/commands -modules docs/modules
 	testdata/linked/check.sh -update
 
 clean: ## remove what the targets above left in this folder

@@ -1,6 +1,7 @@
-// Docgen writes the command reference, a Markdown page per command, from the commands' own help:
+// Docgen writes the reference: a Markdown page per command, from the commands' own help, and one per built-in module, from its
+// schema:
 //
-//	go run ./cmd/internal/docgen -o docs/commands
+//	go run ./cmd/internal/docgen -o docs/commands -modules docs/modules
 //
 // It fails when something a user can type is not documented.
 package main
@@ -17,6 +18,7 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/command"
 	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/schemas"
 )
 
 func main() {
@@ -30,18 +32,31 @@ func main() {
 func generate(args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("docgen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	dir := flags.String("o", "", "write the pages to `DIR`")
+	dir := flags.String("o", "", "write the pages of commands to `DIR`")
+	modules := flags.String("modules", "", "write the pages of modules to `DIR`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *dir == "" {
-		return errors.New("-o DIR is missing")
+	if *dir == "" && *modules == "" {
+		return errors.New("-o DIR or -modules DIR is missing")
 	}
-	all, err := pages(lcm())
-	if err != nil {
-		return err
+	if *dir != "" {
+		all, err := pages(lcm())
+		if err != nil {
+			return err
+		}
+		if err := write(*dir, generated, all); err != nil {
+			return err
+		}
 	}
-	return write(*dir, all)
+	if *modules != "" {
+		all, err := modulePages(schemas.FS)
+		if err != nil {
+			return err
+		}
+		return write(*modules, generatedFromSchema, all)
+	}
+	return nil
 }
 
 // lcm gives the real command tree, in an empty environment: help must not depend on the machine.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/schemas"
 )
 
 func run(*cobra.Command, []string) {}
@@ -121,13 +124,13 @@ func TestPagesRefuseUndocumented(t *testing.T) {
 
 func TestWriteRemovesStalePagesOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "commands")
-	if err := write(dir, []page{{"lcm.md", []byte(generated)}, {"lcm-old.md", []byte(generated)}}); err != nil {
+	if err := write(dir, generated, []page{{"lcm.md", []byte(generated)}, {"lcm-old.md", []byte(generated)}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "notes.md"), []byte("by hand\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(dir, []page{{"lcm.md", []byte(generated)}}); err != nil {
+	if err := write(dir, generated, []page{{"lcm.md", []byte(generated)}}); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -150,5 +153,23 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 	}
 	if !slices.ContainsFunc(all, func(p page) bool { return p.name == "lcm-set.md" }) {
 		t.Errorf("no page for lcm set among %d pages", len(all))
+	}
+}
+
+func TestModulePages(t *testing.T) {
+	all, err := modulePages(schemas.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 23 || all[0].name != "README.md" {
+		t.Fatalf("%d pages, the first is %s", len(all), all[0].name)
+	}
+	for _, p := range all[1:] {
+		if !bytes.HasPrefix(p.body, []byte(generatedFromSchema+"\n# ")) || !bytes.Contains(p.body, []byte("| key | type | default | |")) {
+			t.Errorf("%s: %.100s", p.name, p.body)
+		}
+		if link := "](" + p.name + ")"; !bytes.Contains(all[0].body, []byte(link)) {
+			t.Errorf("the list has no %s", link)
+		}
 	}
 }
