@@ -34,6 +34,7 @@ func remoteMain() {
 //	as NAME          go on as another user of this script
 //	intact           Git's own view of the repository is whole: status, fsck, and the signature of HEAD
 //	exits N lcm …    the command exits with exactly N
+//	page FILE        the examples of a page of the documentation come out as it says
 func TestScript(t *testing.T) { runScripts(t, "script", nil) }
 
 // runScripts runs the scripts of a folder of testdata; vars are more variables for them.
@@ -61,7 +62,7 @@ func runScripts(t *testing.T, folder string, vars map[string]string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"home": home, "as": as, "intact": intact, "exits": exits,
+			"home": home, "as": as, "intact": intact, "exits": exits, "page": page,
 		},
 	})
 }
