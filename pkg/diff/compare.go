@@ -116,7 +116,9 @@ type outcome struct {
 	templates  []string     // the files of templates below the address, on either side
 	findings   diag.List
 	unresolved bool
-	failed     error // of reading one side
+	module     string    // whose schema differs, if that is the address's
+	refused    diag.List // what that makes invalid
+	failed     error     // of reading one side
 	failedSide Side
 }
 

@@ -258,7 +258,12 @@ func (c *comparer) summarise() {
 	for _, f := range r.Files {
 		files[f.File] = true
 	}
+	invalid := 0
+	for _, s := range r.Schemas {
+		invalid += len(s.Invalid)
+	}
 	r.Summary = Summary{
+		Invalid: invalid,
 		Changes: len(r.Entries), Files: len(files), Addresses: len(reached), Overridden: len(overridden),
 		Tenants: countTenants(slices.Collect(maps.Keys(reached))),
 	}

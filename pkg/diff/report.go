@@ -6,6 +6,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -22,6 +23,8 @@ type Report struct {
 	Addresses []AddressChange `json:"addresses,omitempty"`
 	// Files are changed files that are not layers, and layer files in which no value changed.
 	Files []FileChange `json:"files,omitempty"`
+	// Schemas are the modules that differ, by name, where the same addresses were compared.
+	Schemas []SchemaChange `json:"schemas,omitempty"`
 	// Findings is what is broken on either side; the differences behind it are not known.
 	Findings diag.List `json:"findings,omitempty"`
 	// Unresolved are the addresses that could not be compared because of the findings.
@@ -36,11 +39,12 @@ type Summary struct {
 	Addresses  int `json:"addresses"`  // addresses that come out differently
 	Tenants    int `json:"tenants"`    // tenants of those
 	Overridden int `json:"overridden"` // addresses that stay as they are because a higher layer sets what changed
+	Invalid    int `json:"invalid"`    // addresses that a change of a schema makes invalid
 }
 
 // Empty reports whether nothing differs. Findings do not count.
 func (r *Report) Empty() bool {
-	return len(r.Entries)+len(r.Pairs)+len(r.Addresses)+len(r.Files) == 0
+	return len(r.Entries)+len(r.Pairs)+len(r.Addresses)+len(r.Files)+len(r.Schemas) == 0
 }
 
 // Value is a value on one side of a difference, with where it comes from.
@@ -143,6 +147,21 @@ type FileChange struct {
 	Differences []Difference `json:"differences,omitempty"`
 	// Hunks compares other text files, as schemas.
 	Hunks []Hunk `json:"hunks,omitempty"`
+}
+
+// SchemaChange is a module that differs, and what that does to configurations beside other defaults, which are entries.
+type SchemaChange struct {
+	Module string `json:"module"`
+	Kind   Kind   `json:"kind"`          // Added, Removed or Changed
+	Old    string `json:"old,omitempty"` // the versions
+	New    string `json:"new,omitempty"`
+	// Fields are those of which another thing is said.
+	Fields []schema.FieldChange `json:"fields,omitempty"`
+	// Addresses counts those of the module, of which Invalid become invalid, and Refused says why: what the new schema finds
+	// in them and the old one does not.
+	Addresses int               `json:"addresses"`
+	Invalid   []address.Address `json:"invalid,omitempty"`
+	Refused   diag.List         `json:"refused,omitempty"`
 }
 
 // NewDifference makes a change presentable: strings of several lines get their hunks.

@@ -57,10 +57,19 @@ func (c *comparer) snapshots(ctx context.Context) error {
 		}
 	}
 	g := newGroups(s)
-	err = c.run(ctx, jobs, func(ctx context.Context, j job) (outcome, error) { return c.effects(ctx, s, j) }, func(o outcome) { g.take(o) })
+	modules, err := c.modules(ctx, s)
 	if err != nil {
 		return err
 	}
+	compare := func(ctx context.Context, j job) (outcome, error) { return c.effects(ctx, s, modules, j) }
+	err = c.run(ctx, jobs, compare, func(o outcome) {
+		g.take(o)
+		modules.take(o)
+	})
+	if err != nil {
+		return err
+	}
+	c.report.Schemas = modules.report(c.isRestricted())
 	if err := c.lone(ctx, onlyOld, onlyNew); err != nil {
 		return err
 	}
@@ -235,10 +244,13 @@ type effect struct {
 }
 
 // effects finds out how an address comes out differently, and why.
-func (c *comparer) effects(ctx context.Context, s *scope, j job) (outcome, error) {
+func (c *comparer) effects(ctx context.Context, s *scope, m modules, j job) (outcome, error) {
 	out := outcome{job: j}
 	old, new, err := c.resolve(ctx, j, &out)
 	if err != nil || out.unresolved {
+		return out, err
+	}
+	if err := c.refused(ctx, m, old, new, &out); err != nil {
 		return out, err
 	}
 	changes := Trees(old.Root, new.Root)

@@ -17,6 +17,8 @@ import (
 type DiffOptions struct {
 	// All lists every address that a change reaches, and values in full, however many they are.
 	All bool
+	// SkipRefused leaves out what a new schema does not accept, for who tells it otherwise.
+	SkipRefused bool
 }
 
 // How much is listed unless all is asked for.
@@ -31,6 +33,9 @@ func DiffJSON(w io.Writer, r *diff.Report) error { return JSON(w, "Diff", r) }
 // DiffText writes a difference for people: file by file, every cause with its place, its key, the values and what it reaches.
 func DiffText(w io.Writer, r *diff.Report, s term.Style, o DiffOptions) error {
 	d := &diffText{s: s, o: o}
+	if err := d.schemas(r.Schemas); err != nil {
+		return err
+	}
 	d.entries(r.Entries)
 	d.pairs(r.Pairs)
 	d.addresses(r.Addresses)
@@ -78,7 +83,7 @@ func DiffSummary(r *diff.Report) string {
 			text += fmt.Sprintf("; %s", overrides(sum.Overridden))
 		}
 		parts = append(parts, text)
-	case len(r.Files) > 0:
+	case len(r.Files)+len(r.Schemas) > 0:
 		parts = append(parts, "no value differs")
 	}
 	added, removed := 0, 0
@@ -94,6 +99,9 @@ func DiffSummary(r *diff.Report) string {
 	}
 	if removed > 0 {
 		parts = append(parts, plural(removed, "address")+" removed")
+	}
+	if n := r.Summary.Invalid; n > 0 {
+		parts = append(parts, plural(n, "address")+verb(n, " becomes", " become")+" invalid")
 	}
 	if len(parts) == 0 {
 		parts = append(parts, fmt.Sprintf("no differences between %s and %s", r.Old, r.New))

@@ -16,6 +16,7 @@ func DiffMarkdown(w io.Writer, r *diff.Report) error {
 	m.line("### Configuration: %s → %s", code(r.Old), code(r.New))
 	m.line("")
 	m.line("**%s**", escapeMarkdown(DiffSummary(r)))
+	m.schemas(r.Schemas)
 	for i, e := range r.Entries {
 		if i == 0 || r.Entries[i-1].File != e.File {
 			m.heading(code(fileTitle(e.File)))

@@ -54,7 +54,7 @@ func SchemaUpgraded(t *term.IO, r SchemaUpgrade, asJSON bool) error {
 	}
 	if r.Diff != nil {
 		fmt.Fprintln(t.Out)
-		if err := DiffText(t.Out, r.Diff, s, DiffOptions{All: true}); err != nil {
+		if err := DiffText(t.Out, r.Diff, s, DiffOptions{All: true, SkipRefused: true}); err != nil {
 			return err
 		}
 	}
