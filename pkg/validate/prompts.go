@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/template"
@@ -164,7 +165,7 @@ func mustacheUses(text string) []promptUse {
 	var out []promptUse
 	var sections []bool // of each open section, whether it changes what names mean
 	for _, p := range template.Placeholders(text) {
-		tag := strings.Trim(strings.Trim(p.Text, "{}"), " \t~&")
+		tag := trimTag(strings.Trim(p.Text, "{}"), "~&")
 		inside := slices.Contains(sections, true)
 		switch {
 		case tag == "" || strings.ContainsRune("!>@.", rune(tag[0])):
@@ -197,6 +198,11 @@ func mustacheUses(text string) []promptUse {
 		}
 	}
 	return out
+}
+
+// trimTag takes white space of any kind and the marks of a language off both ends of a tag.
+func trimTag(s, marks string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(marks, r) })
 }
 
 // appendUse adds the name that a word begins with, if it begins with one.
@@ -244,10 +250,10 @@ func jinjaUses(text string) []promptUse {
 		}
 	}
 	for _, p := range template.Placeholders(text) {
-		expression := strings.Trim(p.Text, " \t-")
+		expression := trimTag(p.Text, "-")
 		name, rest := leadingName(expression)
 		out = appendUse(out, expression, p.Line, name != "" && !own[name] && !strings.HasPrefix(strings.TrimLeft(rest, " "), "("))
-		for _, w := range strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(" \t,()-+|[]{}:~", r) }) {
+		for _, w := range strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(" \t\r\n,()-+|[]{}:~", r) }) {
 			out = appendUse(out, w, p.Line, false)
 		}
 	}

@@ -28,6 +28,7 @@ func TestPrompts(t *testing.T) {
 			"a condition changes no names", "a: {syntax: handlebars, user: '{{#if vip}}{{nmae}}{{else}}{{name}}{{/if}}{{#each xs}}{{this}} {{@index}} {{label}}{{/each}}', variables: [{name: vip}, {name: name}, {name: xs}]}",
 			[]string{"prompt-variable templates.a.user: {{nmae}}"},
 		},
+		{"over several lines", "a: {user: \"{{\\n  name\\n}}\", variables: [{name: name}]}\n  b: {syntax: jinja2, user: \"{{\\n  name\\n}} {{ x\\n  | join(\\n y) }}\", variables: [{name: name}, {name: x}, {name: y}]}", nil},
 		{"comments and partials", "a: {user: '{{! nothing }}{{> parent}}'}", nil},
 		{"escaped", `a: {user: '\{{x}}'}`, nil},
 		{"the parent's", "p: {system: '{{company}} {{n}}', variables: [{name: company}, {name: n}]}\n  a: {extends: p, user: '{{company}}', variables: [{name: n}]}", nil},
@@ -68,7 +69,7 @@ func TestPrompts(t *testing.T) {
 
 // FuzzPrompts: whatever a text is, every use in it has a name.
 func FuzzPrompts(f *testing.F) {
-	for _, s := range []string{"{{a}}", "{{#a}}{{/a}}", "{{/}}", "{{{a}}}", "{% for a in b %}{{ a }}", "{{a | b}}", "{{#if}}", "{{ }}", "{{^}}{{~a~}}", "{%%}", "{{(a)}}"} {
+	for _, s := range []string{"{{a}}", "{{#a}}{{/a}}", "{{/}}", "{{{a}}}", "{% for a in b %}{{ a }}", "{{a | b}}", "{{#if}}", "{{ }}", "{{^}}{{~a~}}", "{%%}", "{{(a)}}", "{{\f}}", "{{#\v}}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
