@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/cuecontext"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/cuesource"
@@ -114,7 +113,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, r Request) (*Layer, error) {
 	var root *tree.Node
 	var found diag.List
 	err := e.run(ctx, func() {
-		v := cuecontext.New().BuildInstance(main)
+		v := cuesource.NewContext().BuildInstance(main)
 		root, found = newWalker(l, r).document(v)
 	})
 	switch {
@@ -144,7 +143,7 @@ func (e *Evaluator) Package(ctx context.Context, folder string, p Packages) erro
 	}
 	var found diag.List
 	err := e.run(ctx, func() {
-		if err := cuecontext.New().BuildInstance(inst).Validate(cue.All()); err != nil {
+		if err := cuesource.NewContext().BuildInstance(inst).Validate(cue.All()); err != nil {
 			found = l.findings(err, func(tree.Path) bool { return false })
 		}
 	})

@@ -9,7 +9,6 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/ast/astutil"
-	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 
@@ -108,7 +107,7 @@ func (j *cueJudge) compile() diag.List {
 		}
 	}
 	j.imports = importNames(j.text.file)
-	j.ctx = cuecontext.New()
+	j.ctx = cuesource.NewContext()
 	file := j.ctx.BuildFile(j.text.file)
 	if err := file.Err(); err != nil {
 		return j.text.errorFindings(CodeInvalid, err)
