@@ -26,10 +26,12 @@ type Rules struct {
 
 // Text is a source with what it takes to give places in it.
 type Text struct {
-	File  string // in positions
-	Data  []byte
-	rules *Rules
-	lines []int // offset of each line
+	File string // in positions
+	Data []byte
+	// Places gives the place that a byte comes from, where the text was made of another, which File names. It may be nil.
+	Places func(offset int) diag.Position
+	rules  *Rules
+	lines  []int // offset of each line
 }
 
 // New gives a text, which must not be changed afterwards.
@@ -48,6 +50,9 @@ func (t *Text) Position(p token.Pos) diag.Position {
 	at := diag.Position{File: t.File}
 	if !p.IsValid() {
 		return at
+	}
+	if t.Places != nil {
+		return t.Places(p.Offset())
 	}
 	at.Line, at.Column = p.Line(), p.Column()
 	if at.Line >= 1 && at.Line <= len(t.lines) {

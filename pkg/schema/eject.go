@@ -8,6 +8,8 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
+
+	"github.com/llm-devops/lcm/pkg/diag"
 )
 
 // Eject gives the text of a module as the organisation's own: under another name, or under the same one, with a header
@@ -23,6 +25,9 @@ func (s *Set) Eject(name, as string) ([]byte, error) {
 	c, err := m.choose()
 	if err != nil {
 		return nil, err
+	}
+	if c.source.isJSON() {
+		return nil, diag.WithHint(fmt.Errorf("%s is JSON Schema, not CUE", c.source.File), "copy the file, and give the copy another name in x-module")
 	}
 	data, h := c.source.Data, c.header
 	f, err := parser.ParseFile(c.source.File, data, parser.ImportsOnly)

@@ -9,10 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/parser"
-
-	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -94,30 +90,6 @@ type exporter struct {
 type defKey struct {
 	shape  *shape
 	secret bool
-}
-
-// definition is a #Definition of a source and the lines it covers.
-type definition struct {
-	name     string
-	from, to int
-}
-
-// definitionsOf finds the definitions of a source, for names that its readers know. A source that cannot be parsed has
-// none.
-func definitionsOf(src Source) []definition {
-	f, err := parser.ParseFile(src.File, src.Data)
-	if err != nil {
-		return nil
-	}
-	var list []definition
-	for _, d := range f.Decls {
-		if field, ok := d.(*ast.Field); ok {
-			if name, ok := cuesource.LabelName(field.Label); ok && strings.HasPrefix(name, "#") && name != rootName {
-				list = append(list, definition{strings.TrimPrefix(name, "#"), field.Pos().Line(), field.End().Line()})
-			}
-		}
-	}
-	return list
 }
 
 // count notes how often shapes are used, and which contain themselves.

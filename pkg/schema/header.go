@@ -17,6 +17,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/jsonschema"
 )
 
 // header is what a source says about itself in @module.
@@ -36,14 +37,14 @@ var (
 
 // readHeader parses a source up to its imports, unless its description is written down.
 func readHeader(src Source) (header, diag.List) {
-	display := src.File
-	if src.Builtin {
-		display = builtinFile(moduleOfFile(src.File))
-	}
 	digest := sourceDigest(src.Data)
 	if d := descriptionOf(src, digest); d != nil {
 		return d.header, nil
 	}
+	if src.isJSON() {
+		return readJSONHeader(src, digest)
+	}
+	display := src.display()
 	t := newText(display, src.Data)
 	if found := t.CheckBytes(); len(found) > 0 {
 		return header{}, found
@@ -86,6 +87,19 @@ func readHeader(src Source) (header, diag.List) {
 	return h, found
 }
 
+// readJSONHeader reads the header of a module in JSON Schema.
+func readJSONHeader(src Source, digest string) (header, diag.List) {
+	x, found := jsonschema.ReadHeader(src.File, src.Data, &jsonRules)
+	h := header{name: x.Name, version: x.Version, title: x.Title, replaces: x.Replaces, pos: x.Position, digest: digest}
+	if len(found) > 0 {
+		return h, found
+	}
+	h.check(func(message, hint, _ string) {
+		found = append(found, diag.Finding{Code: CodeHeader, Severity: diag.Error, Position: h.pos, Message: message, Hint: hint})
+	})
+	return h, found
+}
+
 func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 	var found diag.List
 	args, err := parseArgs(body)
@@ -110,25 +124,44 @@ func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 	if len(found) > 0 {
 		return found
 	}
+	h.check(func(message, hint, example string) {
+		found = append(found, t.finding(CodeHeader, pos, message, hint+": "+example))
+	})
+	return found
+}
+
+// check finds values that are none, and fills in the title.
+func (h *header) check(report func(message, hint, example string)) {
 	if !moduleName().MatchString(h.name) {
-		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's name", h.name),
-			`names are lower case with hyphens: @module(name="my-module", …)`))
+		report(fmt.Sprintf("%q is not a module's name", h.name), "names are lower case with hyphens", `@module(name="my-module", …)`)
 	}
 	if !moduleVersion().MatchString(h.version) {
-		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.version),
-			`versions are three numbers: @module(…, version="1.0.0")`))
+		report(fmt.Sprintf("%q is not a module's version", h.version), "versions are three numbers", `@module(…, version="1.0.0")`)
 	}
 	if h.replaces != "" && !moduleVersion().MatchString(h.replaces) {
-		found = append(found, t.finding(CodeHeader, pos, fmt.Sprintf("%q is not a module's version", h.replaces),
-			`replaces is the version of the built-in module that this one was made from: @module(…, replaces="1.0.0")`))
+		report(fmt.Sprintf("%q is not a module's version", h.replaces),
+			"replaces is the version of the built-in module that this one was made from", `@module(…, replaces="1.0.0")`)
 	}
 	if h.title == "" {
 		h.title = h.name
 	}
-	return found
 }
 
 func builtinFile(name string) string { return "schema:" + name }
+
+// display gives the file as findings name it.
+func (s Source) display() string {
+	if s.Builtin {
+		return builtinFile(moduleOfFile(s.File))
+	}
+	return s.File
+}
+
+// isJSON reports whether a module is in JSON Schema.
+func (s Source) isJSON() bool { return !s.Builtin && strings.HasSuffix(s.File, ".json") }
+
+// jsonRules are the codes of findings about JSON Schema.
+var jsonRules = jsonschema.Rules{Syntax: CodeSyntax, Header: CodeHeader, Mark: CodeMark, Invalid: CodeInvalid, Limit: CodeLimit}
 
 func baseName(file string) string { return file[strings.LastIndex(file, "/")+1:] }
 
@@ -154,6 +187,20 @@ type text struct {
 
 func newText(display string, data []byte) *text {
 	return &text{Text: cuesource.New(display, data, &sourceRules)}
+}
+
+// textOf gives the CUE of a source, which is made of it where it is JSON Schema.
+func textOf(src Source) (*text, diag.List) {
+	if !src.isJSON() {
+		return newText(src.display(), src.Data), nil
+	}
+	made, found := jsonschema.Translate(src.File, src.Data, &jsonRules)
+	if len(found) > 0 {
+		return nil, found
+	}
+	t := newText(src.File, made.CUE)
+	t.Places = made.Position
+	return t, t.CheckBytes()
 }
 
 func (t *text) position(p token.Pos) diag.Position { return t.Position(p) }
@@ -182,7 +229,10 @@ func (t *text) errorFindings(code string, err error) diag.List {
 		if f.Position.Line == 0 {
 			f.Position = t.position(t.declaration(e.Path()))
 		}
-		if path := e.Path(); len(path) > 0 {
+		switch path := e.Path(); {
+		case len(path) > 0 && path[0] == jsonschema.DefaultsName:
+			f.Message = "the default is not what the schema allows: " + f.Message
+		case len(path) > 0:
 			f.Message = strings.Join(path, ".") + ": " + f.Message
 		}
 		if found = append(found, f); len(found) == maxErrors {

@@ -267,7 +267,7 @@ func (x *explainer) constraint(at place, e errors.Error, n *tree.Node) {
 	if len(x.walker.findings) > before {
 		return
 	}
-	x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: must(at, n, "satisfy "+x.ruleText(e)), Related: x.related(e)})
+	x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: must(at, n, satisfy(x.ruleText(e))), Related: x.related(e)})
 }
 
 // conditional reports fields that are required as things are.
@@ -307,7 +307,7 @@ func (x *explainer) undecided(err error) {
 			x.walker.requireKind(at, at.member.shape.alts, key, n)
 			continue
 		}
-		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: at.name() + " must satisfy " + x.ruleText(e), Related: x.related(e)})
+		x.walker.report(at, n, diag.Finding{Code: CodeConstraint, Message: at.name() + " must " + satisfy(x.ruleText(e)), Related: x.related(e)})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/jsonschema"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -63,6 +64,14 @@ type linter struct {
 	found  diag.List
 }
 
+// say chooses words by the language the schema is written in.
+func (l *linter) say(inCUE, inJSON string) string {
+	if l.module.source.isJSON() {
+		return inJSON
+	}
+	return inCUE
+}
+
 // warn adds a warning at the place where a field is declared.
 func (l *linter) warn(code string, at diag.Position, key, message, hint string) {
 	l.report(diag.Warning, code, at, key, message, hint)
@@ -80,21 +89,24 @@ func (l *linter) report(severity diag.Severity, code string, at diag.Position, k
 // member looks at one field, pattern or item. above is what it inherits.
 func (l *linter) member(key string, m *member, above marks) {
 	if m.name != "" && m.doc == "" {
-		l.warn(CodeUndocumented, m.pos, key, key+" has no comment", "say above it what it does and in which unit: the comment is its entry in the reference")
+		l.warn(CodeUndocumented, m.pos, key, key+l.say(" has no comment", " has no description"),
+			l.say("say above it what it does and in which unit: the comment is its entry in the reference",
+				"say in its description what it does and in which unit: it is its entry in the reference"))
 	}
 	if m.marks.secret && (m.marks.secretType == "" || m.marks.rotation == "") {
 		l.warn(CodeSecretType, m.pos, key, key+" is secret, and it is not said of which type or how often it is to be changed",
-			"write @secret(type=api-key, rotate=90d)")
+			l.say("write @secret(type=api-key, rotate=90d)", `write "x-secret": "api-key", "x-rotation": "90d"`))
 	}
 	if m.shape.kinds.has(tree.List) && m.shape.kinds != anyKind && m.marks.merge == (MergeRule{}) && m.name != "" {
 		l.warn(CodeNoMergeRule, m.pos, key, key+" is a list, and it is not said how the lists of several layers join",
-			"write @merge(replace), @merge(append), @merge(prepend), or @merge(key=name) for a list of maps known by name")
+			l.say("write @merge(replace), @merge(append), @merge(prepend), or @merge(key=name) for a list of maps known by name",
+				`add "x-merge": "replace", "append", "prepend", or "key=name" for a list of maps known by name`))
 	}
 	if rule := m.marks.merge; rule.Strategy != tree.Override && rule != (MergeRule{}) && m.shape.kinds&kindsOf(tree.List, tree.Map) == 0 {
-		l.warn(CodeIdleMark, m.pos, key, fmt.Sprintf("%s is no list, so @merge(%s) says nothing", key, rule), "leave it out")
+		l.warn(CodeIdleMark, m.pos, key, fmt.Sprintf("%s is no list, so %s says nothing", key, l.say("@merge("+rule.String()+")", "x-merge")), "leave it out")
 	}
 	if m.marks.noPromote && (m.marks.secret || above.secret) {
-		l.warn(CodeIdleMark, m.pos, key, key+" is secret and so never promoted: @promote(never) says nothing", "leave it out")
+		l.warn(CodeIdleMark, m.pos, key, key+" is secret and so never promoted: "+l.say("@promote(never)", "x-promote")+" says nothing", "leave it out")
 	}
 	if m.name != "" {
 		l.secretName(key, m, above)
@@ -186,8 +198,11 @@ func (l *linter) otherModules() []otherNames {
 
 // unused finds definitions that the root does not use, directly or through others: what is marked in them marks nothing.
 func (l *linter) unused() {
-	src := l.module.source
-	f, err := parser.ParseFile(l.module.root.pos.File, src.Data, parser.ParseComments)
+	t, found := textOf(l.module.source)
+	if len(found) > 0 {
+		return
+	}
+	f, err := parser.ParseFile(t.File, t.Data, parser.ParseComments)
 	if err != nil {
 		return
 	}
@@ -221,14 +236,13 @@ func (l *linter) unused() {
 			visit(field)
 		}
 	}
-	t := newText(l.module.root.pos.File, src.Data)
 	for _, field := range order {
-		if name, ok := cuesource.LabelName(field.Label); ok && !used[field] {
-			message := name + " is not used"
+		if name, ok := cuesource.LabelName(field.Label); ok && !used[field] && name != jsonschema.DefaultsName {
+			message := l.say(name, strings.TrimPrefix(name, "#")) + " is not used"
 			if marked := marksIn(field); marked != "" {
 				message += ", so the " + marked + " in it marks nothing"
 			}
-			l.warn(CodeUnused, t.position(field.Pos()), "", message, "use it below "+rootName+", or remove it")
+			l.warn(CodeUnused, t.position(field.Pos()), "", message, l.say("use it below "+rootName+", or remove it", "refer to it by $ref, or remove it"))
 		}
 	}
 }
@@ -269,7 +283,7 @@ func (l *linter) replacement() {
 			if own.member.marks.secret || own.above.secret {
 				continue
 			}
-			l.report(diag.Error, CodeSecretLost, own.member.pos, e.Key, e.Key+" is secret in the built-in module, and plain here", "mark it: @secret("+secretArgs(e.Field)+")")
+			l.report(diag.Error, CodeSecretLost, own.member.pos, e.Key, e.Key+" is secret in the built-in module, and plain here", l.say("mark it: @secret("+secretArgs(e.Field)+")", `mark it with "x-secret" and "x-rotation"`))
 		}
 	}
 }

@@ -137,7 +137,11 @@ func (b *builder) checkMerges(root *member) {
 	v := &visitor{open: map[*shape]bool{}, yield: func(_ string, members []*member, _ marks) bool {
 		for _, m := range members {
 			if key := m.marks.merge.Key; key != "" && !m.shape.hasItemsWith(key) {
-				f := b.text.finding(CodeMark, token.NoPos, fmt.Sprintf("@merge(key=%s) is not on a list of maps with %s", key, key), "")
+				mark := "@merge(key=" + key + ")"
+				if b.text.Places != nil {
+					mark = `"x-merge": "key=` + key + `"`
+				}
+				f := b.text.finding(CodeMark, token.NoPos, fmt.Sprintf("%s is not on a list of maps with %s", mark, key), "")
 				f.Position = m.pos
 				b.findings = append(b.findings, f)
 			}

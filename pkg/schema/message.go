@@ -160,10 +160,15 @@ func (r rule) demand() string {
 	case maxItems:
 		return "have at most " + r.text
 	}
-	if words, ok := demands[strings.TrimSuffix(r.text, "()")]; ok {
+	return satisfy(r.text)
+}
+
+// satisfy says in words what an expression wants, where it is well known.
+func satisfy(expression string) string {
+	if words, ok := demands[strings.TrimSuffix(expression, "()")]; ok {
 		return words
 	}
-	return "satisfy " + r.text
+	return "satisfy " + expression
 }
 
 // demands says in words what well-known functions want.

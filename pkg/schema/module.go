@@ -89,11 +89,10 @@ func compile(src Source, h header) (*Module, diag.List) {
 
 // compile reads the source itself.
 func (m *Module) compile(src Source) (found diag.List) {
-	display := src.File
-	if src.Builtin {
-		display = builtinFile(m.header.name)
+	t, found := textOf(src)
+	if len(found) > 0 {
+		return found
 	}
-	t := newText(display, src.Data)
 	if ok := cuesource.Guard(compileTime, func() { m.root, m.judge, found = compileCUE(t, src.Builtin) }); !ok {
 		return diag.List{t.limitFinding(fmt.Sprintf("the schema cannot be compiled within %s", compileTime))}
 	}

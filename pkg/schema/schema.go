@@ -35,6 +35,8 @@ import (
 	"strings"
 	"sync"
 
+	"cuelang.org/go/cue/format"
+
 	"github.com/llm-devops/lcm/pkg/diag"
 )
 
@@ -265,6 +267,27 @@ func (s *Set) Source(name string) (src Source, ok bool) {
 	}
 	c, err := m.choose()
 	return c.source, err == nil
+}
+
+// CUE gives the text of a module in CUE: its source, or what is made of it where that is JSON Schema.
+func (s *Set) CUE(name string) ([]byte, error) {
+	m := s.modules[name]
+	if m == nil {
+		return nil, s.unknown(name)
+	}
+	c, err := m.choose()
+	if err != nil || !c.source.isJSON() {
+		return c.source.Data, err
+	}
+	t, found := textOf(c.source)
+	if len(found) > 0 {
+		return nil, found
+	}
+	out, err := format.Source(t.Data)
+	if err != nil {
+		return nil, fmt.Errorf("format %s: %w", name, err)
+	}
+	return out, nil
 }
 
 // IsBuiltin reports whether a module comes with the program.

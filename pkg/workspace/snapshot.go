@@ -119,7 +119,7 @@ func (s *Snapshot) SchemaSources(ctx context.Context) ([]schema.Source, error) {
 		return nil, fmt.Errorf("read %s: %w", SchemaDir, err)
 	}
 	for _, e := range entries {
-		if e.Dir || path.Ext(e.Name) != ".cue" {
+		if ext := path.Ext(e.Name); e.Dir || ext != ".cue" && ext != ".json" {
 			continue
 		}
 		file := path.Join(SchemaDir, e.Name)

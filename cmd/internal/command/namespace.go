@@ -107,7 +107,7 @@ func runNamespaceAdd(ctx context.Context, e *env, o *namespaceAddOptions) error 
 	}
 	if o.module != "" {
 		if _, err := set.Module(o.module); err != nil {
-			return usage(fmt.Errorf("unknown module %q", o.module), "%s", diag.DidYouMean(o.module, set.Names(), fmt.Sprintf("the modules are: %v", set.Names())))
+			return uncommittedModule(ctx, w, o.module, err)
 		}
 	}
 	src, err := base.ReadFile(ctx, workspace.SettingsFile)

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,18 @@ func (e *env) completeModule(ctx context.Context) ([]string, cobra.ShellCompDire
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return set.Names(), cobra.ShellCompDirectiveNoFileComp
+}
+
+// uncommittedModule gives an error about a module that HEAD does not have, or has broken, and says if the worktree has it.
+func uncommittedModule(ctx context.Context, w *workspace.Workspace, name string, err error) error {
+	if _, ok := errors.AsType[*schema.UnknownModuleError](err); ok {
+		if set, err := w.Worktree().Schemas(ctx); err == nil {
+			if info, err := set.Info(name); err == nil {
+				return usage(fmt.Errorf("module %q is not committed yet", name), "commit %s first, or do all in the worktree with --no-commit", info.File)
+			}
+		}
+	}
+	return moduleError(err)
 }
 
 // moduleError gives an error about a module's name as one of usage.

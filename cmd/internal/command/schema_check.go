@@ -39,7 +39,7 @@ The exit code is 3 if there are errors; warnings do not fail.`,
 		Example: "  lcm schema check\n  lcm schema check drafts/gateway.cue -o json\n  lcm schema check -o github",
 		Args:    cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"cue"}, cobra.ShellCompDirectiveFilterFileExt
+			return []string{"cue", "json"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.files = a

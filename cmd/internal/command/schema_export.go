@@ -31,7 +31,7 @@ defaults and comments are kept, and the marks are x-secret, x-merge and x-promot
 Schema cannot say, such as references between keys, it leaves open. lcm itself never decides by it.
 
 With --layer it is for layer files, in which what is required may be missing. With --dir every module becomes a file there,
-NAME.schema.json or NAME.cue; without modules, all are written. --format cue writes the source as it is.`,
+NAME.schema.json or NAME.cue; without modules, all are written. --format cue writes the source as it is, or what lcm makes of a source that is JSON Schema.`,
 		Example: `  lcm schema export inference-engine --layer > inference-engine.schema.json
   lcm schema export --layer --dir .lcm/schemas
   lcm schema export model-router --format cue`,
@@ -63,7 +63,7 @@ func runSchemaExport(ctx context.Context, e *env, o *schemaExportOptions) error 
 	case o.format == "cue" && o.layer:
 		return usage(errors.New("--layer is for JSON Schema"), "leave it out")
 	case o.format == "cue":
-		extension, render = ".cue", sourceOf
+		extension, render = ".cue", (*schema.Set).CUE
 	case o.format == "jsonschema":
 		extension, render = ".schema.json", func(set *schema.Set, name string) ([]byte, error) {
 			m, err := set.Module(name)
@@ -80,14 +80,6 @@ func runSchemaExport(ctx context.Context, e *env, o *schemaExportOptions) error 
 		return err
 	}
 	return e.writeModules(set, o.modules, o.dir, extension, render)
-}
-
-func sourceOf(set *schema.Set, name string) ([]byte, error) {
-	if _, err := set.Info(name); err != nil {
-		return nil, err
-	}
-	src, _ := set.Source(name)
-	return src.Data, nil
 }
 
 // writeModules writes what is made of a module to the output, or of each of several into a file of its own. Nothing is

@@ -177,7 +177,7 @@ func runTemplateNew(ctx context.Context, e *env, o *templateNewOptions) error {
 			return err
 		}
 		if _, err := set.Module(o.module); err != nil {
-			return usage(fmt.Errorf("unknown module %q", o.module), "%s", diag.DidYouMean(o.module, set.Names(), fmt.Sprintf("the modules are: %v", set.Names())))
+			return uncommittedModule(ctx, w, o.module, err)
 		}
 	}
 	for _, tenant := range o.tenants {
