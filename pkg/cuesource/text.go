@@ -6,6 +6,7 @@
 package cuesource
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
@@ -45,23 +46,25 @@ func New(file string, data []byte, r *Rules) *Text {
 	return t
 }
 
-// Position turns CUE's position, whose columns are bytes, into ours, whose columns are characters.
+// Position turns CUE's position into ours, whose columns are characters.
 func (t *Text) Position(p token.Pos) diag.Position {
-	at := diag.Position{File: t.File}
 	if !p.IsValid() {
-		return at
+		return diag.Position{File: t.File}
 	}
+	return t.At(p.Offset())
+}
+
+// At gives the place of a byte.
+func (t *Text) At(offset int) diag.Position {
 	if t.Places != nil {
-		return t.Places(p.Offset())
+		return t.Places(offset)
 	}
-	at.Line, at.Column = p.Line(), p.Column()
-	if at.Line >= 1 && at.Line <= len(t.lines) {
-		start := t.lines[at.Line-1]
-		if end := start + at.Column - 1; end <= len(t.Data) && end >= start {
-			at.Column = utf8.RuneCount(t.Data[start:end]) + 1
-		}
+	offset = min(offset, len(t.Data))
+	line, exact := slices.BinarySearch(t.lines, offset)
+	if exact {
+		line++
 	}
-	return at
+	return diag.Position{File: t.File, Line: line, Column: utf8.RuneCount(t.Data[t.lines[line-1]:offset]) + 1}
 }
 
 // Finding gives an error at a place of the text.

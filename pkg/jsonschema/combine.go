@@ -170,9 +170,33 @@ func (t *translator) referred(s *value) *value {
 	return s
 }
 
+// moduleRef is what references to the definitions of another module begin with.
+const moduleRef = "lcm.local/schemas/"
+
+// imported gives the definition of another module that $ref names.
+func (t *translator) imported(ref *value) (name string, ok bool) {
+	path, fragment, _ := strings.Cut(ref.text, "#")
+	module, ok := strings.CutPrefix(path, moduleRef)
+	if !ok {
+		return "", false
+	}
+	definition, isDefinition := strings.CutPrefix(fragment, "/$defs/")
+	switch {
+	case fragment == "":
+		definition = strings.TrimPrefix(rootName, "#")
+	case !isDefinition || !isIdentifier(definition):
+		t.refuseOnce(ref, fmt.Sprintf("%s is no definition of a module", quote(ref.text)), "write "+moduleRef+"MODULE#/$defs/NAME")
+	}
+	t.imports[path] = true
+	return strings.ReplaceAll(module, "-", "_") + ".#" + definition, true
+}
+
 // target gives the schema that $ref names, nil with a finding if there is none.
 func (t *translator) target(ref *value) *value {
 	id := ref.text
+	if strings.HasPrefix(id, moduleRef) {
+		return nil // of another module
+	}
 	if base := t.root.get("$id"); base != nil {
 		if rest, ok := strings.CutPrefix(id, strings.TrimSuffix(base.text, "#")); ok && (rest == "" || rest[0] == '#') {
 			id = "#" + strings.TrimPrefix(rest, "#")
@@ -180,7 +204,7 @@ func (t *translator) target(ref *value) *value {
 	}
 	fragment, ok := strings.CutPrefix(id, "#")
 	if !ok {
-		t.refuseOnce(ref, "nothing outside of this file can be referred to", "copy the definition below $defs")
+		t.refuseOnce(ref, "nothing outside of this file can be referred to, but for definitions of modules", "copy the definition below $defs, or refer to one as "+moduleRef+"MODULE#/$defs/NAME")
 		return nil
 	}
 	fragment, err := url.PathUnescape(fragment)

@@ -124,11 +124,11 @@ func (t *translator) module() code {
 	if len(t.defaults) > 0 {
 		body = body.add(plain(DefaultsName, ": [\n"), join(t.defaults, ",\n"), plain(",\n]\n"))
 	}
-	out := from(t.root.pos, "package ", strings.ReplaceAll(h.Name, "-", "_"), "\n\n")
+	out := from(t.root.pos, "package ", strings.ReplaceAll(h.Name, "-", "_"), "\n\n").add(from(h.Position, h.attribute(), "\n\n"))
 	for _, path := range sorted(t.imports) {
 		out = out.add(plain("import ", quote(path), "\n"))
 	}
-	return out.add(plain("\n"), from(h.Position, h.attribute(), "\n\n"), body)
+	return out.add(plain("\n"), body)
 }
 
 // call gives a function of one of CUE's packages.

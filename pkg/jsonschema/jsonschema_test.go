@@ -167,7 +167,7 @@ func TestRefused(t *testing.T) {
 		{"type", head + `"type": "strng"}`, `m.json:1:57 invalid type is not a type, or a list of types | the types are null, boolean, number, string, array, object, integer`},
 		{"count", head + `"properties": {"a": {"minLength": -1}}}`, `m.json:1:83 invalid minLength is not a number of things`},
 		{"reference", head + `"properties": {"a": {"$ref": "#/$defs/B"}}, "$defs": {"A": {}}}`, `m.json:1:78 invalid there is no schema "#/$defs/B" | there is #/$defs/A`},
-		{"reference elsewhere", head + `"properties": {"a": {"$ref": "https://example.com/a.json"}}}`, `m.json:1:78 invalid nothing outside of this file can be referred to | copy the definition below $defs`},
+		{"reference elsewhere", head + `"properties": {"a": {"$ref": "https://example.com/a.json"}}}`, `m.json:1:78 invalid nothing outside of this file can be referred to, but for definitions of modules | copy the definition below $defs, or refer to one as lcm.local/schemas/MODULE#/$defs/NAME`},
 		{"reference to a list", head + `"properties": {"a": {"$ref": "#/required"}}, "required": ["a"]}`, `m.json:1:78 invalid there is no schema "#/required"`},
 		{"unsaid", head + `"unevaluatedProperties": false}`, `m.json:1:49 invalid unevaluatedProperties is not supported | write additionalProperties: false where the properties are`},
 		{"pattern", head + `"properties": {"a": {"pattern": "(?=x)"}}}`, "m.json:1:81 invalid error parsing regexp: invalid or unsupported Perl syntax: `(?=` | regular expressions are those of RE2: they cannot look ahead, behind or back"},

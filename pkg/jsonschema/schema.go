@@ -56,7 +56,9 @@ func (t *translator) parts(s *value, within kinds) []code {
 	}
 	var parts []code
 	if ref := s.get("$ref"); ref != nil {
-		if target := t.target(ref); target != nil {
+		if name, ok := t.imported(ref); ok {
+			parts = append(parts, from(ref.pos, name))
+		} else if target := t.target(ref); target != nil {
 			parts = append(parts, from(ref.pos, t.define(target, ref.text[strings.LastIndexAny(ref.text, "#/")+1:])))
 		}
 	}

@@ -27,7 +27,7 @@ type JSONSchemaOptions struct {
 // [Module.Validate] to decide. A secret may be the ciphertext that files hold.
 func (m *Module) JSONSchema(o JSONSchemaOptions) ([]byte, error) {
 	x := &exporter{layer: o.Layer, uses: map[defKey]int{}, cyclic: map[defKey]bool{}, open: map[defKey]bool{}, names: map[defKey]string{}}
-	x.definitions = definitionsOf(m.source)
+	x.definitions = definitionsOf(m)
 	x.count(m.root.shape, m.root.marks.secret)
 	var top object
 	top.set("$schema", "https://json-schema.org/draft/2020-12/schema")
@@ -201,13 +201,13 @@ func (x *exporter) reference(s *shape, secret bool) object {
 // name gives a shape a name that is not taken, the source's own where it has one.
 func (x *exporter) name(s *shape) string {
 	base := "Value"
-	at := s.pos.Line
+	at := s.pos
 	if len(s.fields) > 0 {
-		at = s.fields[0].pos.Line
+		at = s.fields[0].pos
 		base = "Map"
 	}
 	for _, d := range x.definitions {
-		if d.from <= at && at <= d.to {
+		if d.from.File == at.File && d.from.Line <= at.Line && at.Line <= d.to.Line {
 			base = d.name
 		}
 	}

@@ -7,18 +7,19 @@ import (
 	"cuelang.org/go/cue/parser"
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
+	"github.com/llm-devops/lcm/pkg/diag"
 )
 
 // definition is a #Definition of a source and the lines it covers.
 type definition struct {
 	name     string
-	from, to int
+	from, to diag.Position
 }
 
 // definitionsOf finds the definitions of a source, for names that its readers know. A source that cannot be parsed has
 // none.
-func definitionsOf(src Source) []definition {
-	t, found := textOf(src)
+func definitionsOf(m *Module) []definition {
+	t, found := m.text()
 	if len(found) > 0 {
 		return nil
 	}
@@ -27,12 +28,23 @@ func definitionsOf(src Source) []definition {
 		return nil
 	}
 	var list []definition
-	for _, d := range f.Decls {
-		if field, ok := d.(*ast.Field); ok {
-			if name, ok := cuesource.LabelName(field.Label); ok && strings.HasPrefix(name, "#") && name != rootName {
-				list = append(list, definition{strings.TrimPrefix(name, "#"), t.position(field.Pos()).Line, t.position(field.End()).Line})
+	var collect func(decls []ast.Decl)
+	collect = func(decls []ast.Decl) {
+		for _, d := range decls {
+			field, ok := d.(*ast.Field)
+			if !ok {
+				continue
+			}
+			name, ok := cuesource.LabelName(field.Label)
+			imported, isStruct := field.Value.(*ast.StructLit)
+			switch {
+			case ok && strings.HasPrefix(name, "#") && name != rootName:
+				list = append(list, definition{strings.TrimPrefix(name, "#"), t.position(field.Pos()), t.position(field.End())})
+			case ok && isStruct && !strings.HasPrefix(name, "#"):
+				collect(imported.Elts)
 			}
 		}
 	}
+	collect(f.Decls)
 	return list
 }

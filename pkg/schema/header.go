@@ -77,7 +77,9 @@ func readHeader(src Source) (header, diag.List) {
 		h.pos = t.position(a.Pos())
 		found = append(found, h.read(t, a.Pos(), body)...)
 	}
-	if h.pos.IsZero() {
+	if h.pos.IsZero() && bytes.Contains(src.Data, []byte("\n@module(")) {
+		found = append(found, t.finding(CodeHeader, token.NoPos, "@module is not where it is looked for", "move it up, behind the package clause and before the imports"))
+	} else if h.pos.IsZero() {
 		found = append(found, t.finding(CodeHeader, token.NoPos, "no @module",
 			`name the module behind the package clause: @module(name="my-module", version="1.0.0", title="My module")`))
 	}

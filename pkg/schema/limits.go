@@ -15,4 +15,4 @@ const (
 )
 
 // sourceRules are what cuesource does not know of schemas.
-var sourceRules = cuesource.Rules{What: "schema", Syntax: CodeSyntax, Import: CodeImport, Limit: CodeLimit}
+var sourceRules = cuesource.Rules{What: "schema", Syntax: CodeSyntax, Import: CodeImport, Limit: CodeLimit, ImportHint: `, and other modules as "` + moduleImports + `NAME"`}

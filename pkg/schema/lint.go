@@ -198,7 +198,7 @@ func (l *linter) otherModules() []otherNames {
 
 // unused finds definitions that the root does not use, directly or through others: what is marked in them marks nothing.
 func (l *linter) unused() {
-	t, found := textOf(l.module.source)
+	t, found := l.module.text()
 	if len(found) > 0 {
 		return
 	}

@@ -18,6 +18,7 @@ type Module struct {
 	defaults    func() *tree.Node
 	secretNames func() []string
 	judge       judge
+	text        func() (*text, diag.List)
 }
 
 // judge is the language a schema is written in, as far as it decides what is valid: the description of the schema that
@@ -65,9 +66,9 @@ func (m *Module) Validate(root *tree.Node) diag.List {
 	return m.judge.check(root, m.root).Sorted()
 }
 
-// compile turns a source into a module. Findings are about the source.
-func compile(src Source, h header) (*Module, diag.List) {
-	m := &Module{header: h, source: src}
+// compile turns a source into a module. Findings are about the source, whose text is asked for when it is needed.
+func compile(src Source, h header, source func() (*text, diag.List)) (*Module, diag.List) {
+	m := &Module{header: h, source: src, text: source}
 	if d := descriptionOf(src, h.digest); d != nil {
 		if root, err := d.root(); err == nil {
 			m.root, m.judge = root, newJudge(newText(builtinFile(h.name), src.Data), true)
@@ -89,7 +90,7 @@ func compile(src Source, h header) (*Module, diag.List) {
 
 // compile reads the source itself.
 func (m *Module) compile(src Source) (found diag.List) {
-	t, found := textOf(src)
+	t, found := m.text()
 	if len(found) > 0 {
 		return found
 	}

@@ -88,6 +88,7 @@ type Set struct {
 // lazyModule is a module that is read when it is first asked for.
 type lazyModule struct {
 	builtin bool
+	own     Source        // of the organisation's modules
 	pos     diag.Position // of the header, as far as it is known
 	choose  func() (chosen, error)
 	load    func() (*Module, error)
@@ -121,7 +122,12 @@ func Load(sources []Source, pins map[string]Pin) (*Set, error) {
 			findings = append(findings, *f)
 			continue
 		}
-		s.add(h.name, false, h.pos, func() (chosen, error) { return chosen{src, h}, nil })
+		s.add(h.name, false, h.pos, func() (chosen, error) {
+			h := h
+			h.digest = s.digestWith(chosen{src, h})
+			return chosen{src, h}, nil
+		})
+		s.modules[h.name].own = src
 	}
 	if len(findings) > 0 {
 		return nil, findings.Sorted()
@@ -161,7 +167,7 @@ func (s *Set) add(name string, builtin bool, pos diag.Position, choose func() (c
 		if err != nil {
 			return nil, err
 		}
-		compiled, found := compile(c.source, c.header)
+		compiled, found := compile(c.source, c.header, sync.OnceValues(func() (*text, diag.List) { return s.textOf(c.source, name) }))
 		if len(found) > 0 {
 			return nil, found.Sorted()
 		}
