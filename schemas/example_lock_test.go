@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
@@ -17,13 +17,13 @@ var update = flag.Bool("update", false, "write examples/platform/lcm.lock anew")
 // TestExampleLock keeps the example's lcm.lock at the modules as they are here.
 func TestExampleLock(t *testing.T) {
 	set := load(t)
-	lock := workspace.Lock{Schemas: map[string]schema.Pin{}}
+	lock := workspace.Lock{Schemas: map[string]pin.Pin{}}
 	for _, ns := range settings(t).Namespaces {
 		version, digest, err := set.Identity(ns.Module)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lock.Schemas[ns.Module] = schema.Pin{Version: version, Digest: digest}
+		lock.Schemas[ns.Module] = pin.Pin{Version: version, Digest: digest}
 	}
 	const file = "../examples/platform/lcm.lock"
 	if *update {

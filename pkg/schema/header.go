@@ -1,9 +1,6 @@
 package schema
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 )
 
 // header is what a source says about itself in @module.
@@ -40,7 +38,7 @@ func readHeader(src Source) (header, diag.List) {
 	if src.Builtin {
 		display = builtinFile(moduleOfFile(src.File))
 	}
-	digest := sourceDigest(src.Data)
+	digest := pin.Digest(src.Data)
 	if d := descriptionOf(src, digest); d != nil {
 		return d.header, nil
 	}
@@ -131,20 +129,6 @@ func (h *header) read(t *text, pos token.Pos, body string) diag.List {
 func builtinFile(name string) string { return "schema:" + name }
 
 func baseName(file string) string { return file[strings.LastIndex(file, "/")+1:] }
-
-// sourceDigest is the sha256 of a source without byte order mark, with line feeds for line ends and exactly one at the
-// end, so that it does not depend on how a checkout writes text files.
-func sourceDigest(data []byte) string {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	if bytes.Contains(data, []byte("\r\n")) {
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	}
-	hash := sha256.New()
-	hash.Write(bytes.TrimRight(data, "\n"))
-	hash.Write([]byte{'\n'})
-	sum := hash.Sum(nil)
-	return "sha256:" + hex.EncodeToString(sum)
-}
 
 // text is a source with what it takes to give positions in it.
 type text struct {

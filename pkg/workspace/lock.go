@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
@@ -23,7 +24,7 @@ const LockFile = "lcm.lock"
 
 // Lock is lcm.lock: with it, what a commit resolves to does not depend on the version of lcm.
 type Lock struct {
-	Schemas map[string]schema.Pin // by module
+	Schemas map[string]pin.Pin // by module
 	missing bool
 }
 
@@ -72,7 +73,7 @@ func ParseLock(file string, src []byte) (*Lock, error) {
 		return nil, err
 	}
 	d := &decoder{file: file}
-	l := &Lock{Schemas: map[string]schema.Pin{}}
+	l := &Lock{Schemas: map[string]pin.Pin{}}
 	version := ""
 	d.object(doc.Root(), LockFile, map[string]func(tree.Field){
 		"apiVersion": func(f tree.Field) { version = d.text(f) },
@@ -90,8 +91,8 @@ var lockedText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z][a-z0-9-]* [0-9]+\.[0-9]+\.[0-9]+ sha256:[0-9a-f]{64}$`)
 })
 
-func (d *decoder) pin(f tree.Field) schema.Pin {
-	p := schema.Pin{Pos: f.Pos}
+func (d *decoder) pin(f tree.Field) pin.Pin {
+	p := pin.Pin{Pos: f.Pos}
 	d.object(f.Value, "a locked version", map[string]func(tree.Field){
 		"version": func(f tree.Field) { p.Version = d.text(f) },
 		"digest":  func(f tree.Field) { p.Digest = d.text(f) },
@@ -130,7 +131,7 @@ func (s *Snapshot) locked(ctx context.Context, move func(module string) bool) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{Schemas: map[string]schema.Pin{}}
+	l := &Lock{Schemas: map[string]pin.Pin{}}
 	for _, ns := range settings.Namespaces {
 		if !newest.IsBuiltin(ns.Module) {
 			continue

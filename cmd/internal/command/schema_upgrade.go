@@ -14,7 +14,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/diff"
-	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
@@ -125,7 +125,7 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 func moves(from, to *workspace.Lock) []display.SchemaMove {
 	out := []display.SchemaMove{}
 	names := map[string]bool{}
-	for _, pins := range []map[string]schema.Pin{from.Schemas, to.Schemas} {
+	for _, pins := range []map[string]pin.Pin{from.Schemas, to.Schemas} {
 		for name := range pins {
 			names[name] = true
 		}
