@@ -46,7 +46,7 @@ func (s *Snapshot) Templates(ctx context.Context) (*template.Set, error) {
 			}
 			sources = append(sources, template.Source{File: file, Data: data})
 		}
-		return template.NewSet(sources), nil
+		return template.NewSet(sources, nil), nil
 	})
 }
 
