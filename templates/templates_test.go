@@ -51,7 +51,7 @@ func library(t *testing.T) *template.Set {
 		}
 		sources = append(sources, template.Source{File: name, Data: data, Builtin: true})
 	}
-	return template.NewSet(sources)
+	return template.NewSet(sources, nil)
 }
 
 // TestLibrary makes every template of its defaults and examples, and holds the result against the schema of its module. What

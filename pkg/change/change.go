@@ -90,6 +90,9 @@ func Prepare(ctx context.Context, w *workspace.Workspace, base *workspace.Snapsh
 		}
 	}
 	p.After = w.Overlay(base, p.Files)
+	if err := p.lock(ctx, order); err != nil {
+		return nil, err
+	}
 	if err := p.check(ctx, order); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -492,7 +493,7 @@ func TestANewerSchemaShowsInWhatItReaches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := workspace.Lock{Schemas: map[string]schema.Pin{"engine": {Version: v, Digest: d}}}
+	old := workspace.Lock{Schemas: map[string]pin.Pin{"engine": {Version: v, Digest: d}}}
 	s.write("lcm.lock", string(old.Bytes()))
 	s.commit()
 	s.write("lcm.lock", string(newest.Bytes()))

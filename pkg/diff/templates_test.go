@@ -4,6 +4,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/llm-devops/lcm/pkg/pin"
+	"github.com/llm-devops/lcm/pkg/template"
+	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 const templated = platform + `-- templates/chat.yaml --
@@ -91,5 +95,39 @@ func TestCompareTemplates(t *testing.T) {
 				t.Errorf("revisions: got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(test.want, "\n  "))
 			}
 		})
+	}
+}
+
+// TestANewerTemplateShowsInWhatItReaches: a lock that moves on is told with the addresses that come out differently by it.
+func TestANewerTemplateShowsInWhatItReaches(t *testing.T) {
+	s := newSandbox(t, templated, true)
+	version := func(file, version, heat string) template.Source {
+		text := "template: {version: " + version + "}\nchat: {heat: " + heat + "}\n"
+		return template.Source{File: file, Data: []byte(text), Builtin: true}
+	}
+	var err error
+	s.w, err = workspace.Open(t.Context(), s.dir, workspace.Options{Keyring: s.keys, Templates: []template.Source{
+		version("warm.yaml", "2.0.0", "0.9"), version("warm@1.0.0.yaml", "1.0.0", "0.7"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lcm.yaml", "apiVersion: lcm/v1\nenvironments: [development, staging, production]\nnamespaces:\n  inference: {}\n  router: {}\n")
+	s.write("config/acme/base/router.yaml", "extends: warm\n")
+	s.write("config/acme/production/router.yaml", "chat: {heat: 0.1}\n")
+	s.write("lcm.lock", "apiVersion: lcm/v1\nschemas: {}\ntemplates:\n  warm:\n    version: 1.0.0\n    digest: "+pin.Digest(version("", "1.0.0", "0.7").Data)+"\n")
+	s.commit()
+	newest, err := s.w.Worktree().Upgraded(t.Context(), func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lcm.lock", string(newest.Bytes()))
+	got := lines(s.report(s.at("HEAD", ""), s.at("", "")))
+	want := []string{
+		"template:warm:2 changed chat.heat: 0.7 → 0.9 | acme/development/router acme/staging/router | 1/1",
+		"changed lcm.lock", `  changed templates.warm.version: "1.0.0" → "2.0.0"`,
+	}
+	if len(got) != len(want)+1 || !slices.Equal(got[:len(want)], want) {
+		t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 }

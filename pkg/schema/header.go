@@ -2,8 +2,6 @@ package schema
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -18,6 +16,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/jsonschema"
+	"github.com/llm-devops/lcm/pkg/pin"
 )
 
 // header is what a source says about itself in @module.
@@ -37,7 +36,7 @@ var (
 
 // readHeader parses a source up to its imports, unless its description is written down.
 func readHeader(src Source) (header, diag.List) {
-	digest := sourceDigest(src.Data)
+	digest := pin.Digest(src.Data)
 	if d := descriptionOf(src, digest); d != nil {
 		return d.header, nil
 	}
@@ -166,20 +165,6 @@ func (s Source) isJSON() bool { return !s.Builtin && strings.HasSuffix(s.File, "
 var jsonRules = jsonschema.Rules{Syntax: CodeSyntax, Header: CodeHeader, Mark: CodeMark, Invalid: CodeInvalid, Limit: CodeLimit}
 
 func baseName(file string) string { return file[strings.LastIndex(file, "/")+1:] }
-
-// sourceDigest is the sha256 of a source without byte order mark, with line feeds for line ends and exactly one at the
-// end, so that it does not depend on how a checkout writes text files.
-func sourceDigest(data []byte) string {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	if bytes.Contains(data, []byte("\r\n")) {
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	}
-	hash := sha256.New()
-	hash.Write(bytes.TrimRight(data, "\n"))
-	hash.Write([]byte{'\n'})
-	sum := hash.Sum(nil)
-	return "sha256:" + hex.EncodeToString(sum)
-}
 
 // text is a source with what it takes to give positions in it.
 type text struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/cuesource"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 )
 
 // moduleImports is what paths of modules begin with, as in layers in CUE.
@@ -310,7 +311,7 @@ func (s *Set) digestWith(c chosen) string {
 		}
 		seen[name] = true
 		if !of.builtin { // which may be asking for this one's digest
-			fmt.Fprintln(hash, name, sourceDigest(of.own.Data))
+			fmt.Fprintln(hash, name, pin.Digest(of.own.Data))
 			imported = append(imported, importedBy(of.own)...)
 		} else if other, err := of.choose(); err == nil {
 			fmt.Fprintln(hash, name, other.header.digest)

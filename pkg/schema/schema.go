@@ -38,6 +38,7 @@ import (
 	"cuelang.org/go/cue/format"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 )
 
 // The codes of findings about a configuration.
@@ -71,13 +72,6 @@ type Source struct {
 	Builtin bool                   // comes with the program, as NAME.cue or NAME@VERSION.cue; positions read "schema:NAME:LINE:COLUMN"
 }
 
-// Pin is the version of a built-in module that a repository is held to.
-type Pin struct {
-	Version string
-	Digest  string        // as [Module.Digest]
-	Pos     diag.Position // where it is written
-}
-
 // Set is the modules of a repository.
 type Set struct {
 	names    []string
@@ -106,7 +100,7 @@ type chosen struct {
 //
 // An organisation's module takes the place of a built-in one if its header says so, with the version that it was made from:
 // @module(name="inference-engine", version="1.1.0", replaces="1.0.0").
-func Load(sources []Source, pins map[string]Pin) (*Set, error) {
+func Load(sources []Source, pins map[string]pin.Pin) (*Set, error) {
 	s := &Set{modules: make(map[string]*lazyModule, len(sources)), replaced: map[string]*lazyModule{}}
 	s.addBuiltin(sources, pins)
 	var findings diag.List
@@ -180,7 +174,7 @@ func (s *Set) add(name string, builtin bool, pos diag.Position, choose func() (c
 }
 
 // addBuiltin adds the built-in modules, each with all its versions.
-func (s *Set) addBuiltin(sources []Source, pins map[string]Pin) {
+func (s *Set) addBuiltin(sources []Source, pins map[string]pin.Pin) {
 	versions := map[string][]Source{}
 	for _, src := range sources {
 		if src.Builtin {
@@ -189,10 +183,10 @@ func (s *Set) addBuiltin(sources []Source, pins map[string]Pin) {
 		}
 	}
 	for name, all := range versions {
-		pin, pinned := pins[name]
+		held, pinned := pins[name]
 		s.add(name, true, diag.Position{File: builtinFile(name)}, func() (chosen, error) {
 			if pinned {
-				return choosePinned(name, all, pin)
+				return choosePinned(name, all, held)
 			}
 			return chooseNewest(all)
 		})
@@ -224,25 +218,25 @@ func chooseNewest(all []Source) (chosen, error) {
 	return read(all[max(i, 0)])
 }
 
-func choosePinned(name string, all []Source, pin Pin) (chosen, error) {
+func choosePinned(name string, all []Source, held pin.Pin) (chosen, error) {
 	var known []string
 	for _, src := range all {
 		c, err := read(src)
 		if err != nil {
 			return chosen{}, err
 		}
-		if c.header.version == pin.Version && c.header.digest == pin.Digest {
+		if c.header.version == held.Version && c.header.digest == held.Digest {
 			return c, nil
 		}
 		text := c.header.version
-		if text == pin.Version {
+		if text == held.Version {
 			text += " with another text"
 		}
 		known = append(known, text)
 	}
 	return chosen{}, diag.List{{
-		Code: CodeLocked, Severity: diag.Error, Position: pin.Pos,
-		Message: fmt.Sprintf("this repository is held to %s %s, and this lcm has %s", name, pin.Version, strings.Join(known, ", ")),
+		Code: CodeLocked, Severity: diag.Error, Position: held.Pos,
+		Message: fmt.Sprintf("this repository is held to %s %s, and this lcm has %s", name, held.Version, strings.Join(known, ", ")),
 		Hint:    "use an lcm that has it, or see what another version changes: lcm schema upgrade " + name + " --dry-run",
 	}}
 }

@@ -19,7 +19,7 @@ type Template struct {
 	Description string
 	Module      string   // the module it makes configuration for, "" for any
 	Tenants     []string // who may extend it; nil for everyone
-	File        string   // "templates/NAME.yaml", or "template:NAME" for one that comes with the program
+	File        string   // "templates/NAME.yaml", or "template:NAME" for one that comes with the program; as the file, either may have a version
 	Builtin     bool
 	Variables   []Variable // its own, in the file's order
 	Extends     []Extend
@@ -60,8 +60,10 @@ type Source struct {
 	Builtin bool
 }
 
-// ext is how the files of templates end.
-const ext = ".yaml"
+const (
+	ext           = ".yaml"     // ends the files of templates
+	builtinPrefix = "template:" // begins the files of built-in ones, as far as they are shown
+)
 
 // parser reads one file and collects what is wrong with it.
 type parser struct {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -16,6 +17,7 @@ import (
 type Set struct {
 	names    []string
 	files    map[string][]*file
+	pins     map[string]pin.Pin
 	findings diag.List // of the files' names
 }
 
@@ -29,9 +31,9 @@ type file struct {
 }
 
 // NewSet makes a set of template files. Where the repository has a template of a name, a built-in one of that name does not
-// exist for it.
-func NewSet(sources []Source) *Set {
-	s := &Set{files: map[string][]*file{}}
+// exist for it. Pins say by reference, as [Ref.String] writes it, to which version of a built-in template it is held.
+func NewSet(sources []Source, pins map[string]pin.Pin) *Set {
+	s := &Set{files: map[string][]*file{}, pins: pins}
 	own := map[string]bool{}
 	for _, src := range sources {
 		base, ok := strings.CutSuffix(path.Base(src.File), ext)
@@ -45,7 +47,7 @@ func NewSet(sources []Source) *Set {
 			continue
 		}
 		if src.Builtin {
-			f.File = "template:" + f.name
+			f.File = builtinPrefix + base // with the version of one that is not the newest any more
 		}
 		f.parse = sync.OnceValues(func() (*Template, error) {
 			t, err := Parse(f.File, f.name, f.version, f.Data)
@@ -128,9 +130,13 @@ func (s *Set) Versions(name string) ([]*Template, error) {
 	return out, nil
 }
 
-// Find gives the template that a reference means: the highest version that matches; without a version the newest release,
-// or the newest pre-release where there is no release. The error is as of [Set.Versions].
+// Find gives the template that a reference means: the version that it is held to, else the highest that matches; without a
+// version the newest release, or the newest pre-release where there is no release. The error is as of [Set.Versions], or a
+// [diag.List] where the program does not have what the reference is held to.
 func (s *Set) Find(r Ref) (*Template, error) {
+	if held, ok := s.pins[r.String()]; ok && s.isBuiltin(r.Name) {
+		return s.pinned(r, held)
+	}
 	all, err := s.Versions(r.Name)
 	if err != nil {
 		return nil, err

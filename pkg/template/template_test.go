@@ -6,19 +6,23 @@ import (
 	"testing"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
 // set makes a set of files; a name that begins with + is that of a built-in template.
-func set(files ...string) *template.Set {
+func set(files ...string) *template.Set { return held(nil, files...) }
+
+// held makes a set whose built-in templates are held to versions.
+func held(pins map[string]pin.Pin, files ...string) *template.Set {
 	var sources []template.Source
 	for i := 0; i < len(files); i += 2 {
 		name, builtin := strings.CutPrefix(files[i], "+")
 		sources = append(sources, template.Source{File: "templates/" + name + ".yaml", Data: []byte(files[i+1]), Builtin: builtin})
 	}
-	return template.NewSet(sources)
+	return template.NewSet(sources, pins)
 }
 
 func use(t *testing.T, layer string) template.Use {

@@ -35,7 +35,7 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 	}
 	texts := []string{
 		"replicas: 2\n", "replicas: 11\n", "model: llama\n", "model: !override mistral\n", "model: ''\n", "{}\n", "tags: a\n", "a: [\n", "unknown: 1\n",
-		"api_key: plain\n", "extends: few\nvariables: {n: 7}\n", "model: !override prod.example.com:443\n", "a: 3\n", f.sealed("tags: [a]\n", "api_key", "key-1", f.recipient), f.sealed("", "api_key", "key-2", f.stranger), "-",
+		"api_key: plain\n", "extends: few\nvariables: {n: 7}\n", "model: !override prod.example.com:443\n", "a: 3\n", "extends: starter\n", f.sealed("tags: [a]\n", "api_key", "key-1", f.recipient), f.sealed("", "api_key", "key-2", f.stranger), "-",
 	}
 	const rules = `rules:
   apart: {environments: development, isolate: {from: production}}
@@ -55,6 +55,7 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 			"template:\n  version: 1.0.0\n  variables: {n: {type: integer}}\nreplicas: {{n}}\n",
 			"template:\n  version: 1.0.0\n  variables: {n: {type: integer, max: 5}}\nreplicas: {{n}}\nmodel: mixtral\n", "-",
 		},
+		"lcm.lock": {f.lock("1.0.0", 2), f.lock("2.0.0", 20), f.lock("1.5.0", 2), strings.Replace(f.lock("1.0.0", 2), "starter", "other", 1)},
 	}
 	f.write(map[string]string{"lcm.yaml": settings + rules, "templates/few.yaml": others["templates/few.yaml"][0]})
 	inCUE := []string{
@@ -73,12 +74,13 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 	if testing.Short() {
 		rounds = 30
 	}
-	codes := []string{"rule-isolation", "rule-reference", "rule-value", "quota-", "template", "yaml-syntax", "strict-override"}
+	codes := []string{"rule-isolation", "rule-reference", "rule-value", "quota-", "template", "yaml-syntax", "strict-override", "template-locked", "lock-missing"}
 	seen := map[string]bool{}
 	first := [][2]string{ // what chance seldom brings together
 		{"config/acme/production/inference.yaml", "model: !override prod.example.com:443\n"},
 		{"config/acme/development/inference.yaml", "model: !override prod.example.com:443\n"},
 		{"config/acme/production/notes.yaml", "a: 3\n"},
+		{"config/acme/tenant.yaml", others["config/acme/tenant.yaml"][4]},
 	}
 	for round := range rounds {
 		name := files[r.IntN(len(files))]
@@ -87,7 +89,7 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 			text = inCUE[r.IntN(len(inCUE))]
 		}
 		if r.IntN(4) == 0 {
-			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue", "templates/few.yaml", "shared/x/x.cue", "shared/x/x.cue"}
+			names := []string{"config/acme/tenant.yaml", "config/globex/tenant.yaml", "lcm.yaml", "schemas/own.cue", "templates/few.yaml", "shared/x/x.cue", "shared/x/x.cue", "lcm.lock"}
 			name = names[r.IntN(len(names))]
 			text = others[name][r.IntN(len(others[name]))]
 		}

@@ -50,6 +50,11 @@ func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.T
 			return err
 		}
 	}
+	unlocked, err := p.s.LayerLockFindings(ctx, a)
+	if err != nil {
+		return err
+	}
+	p.found(unlocked...)
 	list, err := checkLayer(a, f, module, tenant)
 	if err != nil {
 		return p.add(err)

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -128,7 +131,25 @@ func (f *fixture) snapshot(k *seal.Keyring) *workspace.Snapshot {
 	f.must(err)
 	return workspace.New(repo, workspace.Options{
 		Keyring: k, Builtin: []schema.Source{{File: "engine.cue", Data: []byte(engine), Builtin: true}},
+		Templates: []template.Source{
+			{File: "starter.yaml", Data: []byte(starter("2.0.0", 20)), Builtin: true}, {File: "starter@1.0.0.yaml", Data: []byte(starter("1.0.0", 2)), Builtin: true},
+		},
 	}).Worktree()
+}
+
+// starter is a version of a built-in template.
+func starter(version string, replicas int) string {
+	return fmt.Sprintf("template: {version: %s}\nreplicas: %d\n", version, replicas)
+}
+
+// lock is the lock of the fixture, with starter held to a version that has some replicas.
+func (f *fixture) lock(version string, replicas int) string {
+	f.t.Helper()
+	l, err := f.snapshot(f.noKeys).Lock(f.t.Context())
+	f.must(err)
+	return string((&workspace.Lock{Schemas: l.Schemas, Templates: map[string]pin.Pin{
+		"starter": {Version: version, Digest: pin.Digest([]byte(starter(version, replicas)))},
+	}}).Bytes())
 }
 
 // run gives the findings as "severity code file:line:column key @address".
@@ -174,6 +195,18 @@ func TestEachCode(t *testing.T) {
 		{"an unknown module", files("lcm.yaml", strings.Replace(settings, "module: engine", "module: engin", 1)), []string{"error unknown-module lcm.yaml:6:3"}},
 		{"nothing locked", files("lcm.lock", "-"), []string{"warning lock-missing lcm.lock:1:1"}},
 		{"a version that is not built in", files("lcm.lock", "apiVersion: lcm/v1\nschemas:\n  engine: {version: 0.9.0, digest: \"sha256:"+strings.Repeat("0", 64)+"\"}\n"), []string{"error schema-locked lcm.lock:3:3"}},
+		{"a template that nothing locks", files("config/acme/base/notes.yaml", "extends: starter\n", "config/acme/base/inference.yaml", "extends: [starter@1, starter]\n"), []string{
+			"warning lock-missing lcm.lock:1:1", "warning lock-missing lcm.lock:1:1", "error schema-bound template:starter:2:11 replicas @acme/development/inference",
+		}},
+		{"a template held to its older version", func(f *fixture) map[string]string {
+			return map[string]string{"lcm.lock": f.lock("1.0.0", 2), "config/acme/base/inference.yaml": "extends: starter\n"}
+		}, nil},
+		{"a template that is not built in", func(f *fixture) map[string]string {
+			return map[string]string{"lcm.lock": f.lock("1.5.0", 2), "config/acme/base/inference.yaml": "extends: starter\n", "config/acme/base/notes.yaml": "extends: starter\n"}
+		}, []string{"error template-locked lcm.lock:9:3"}},
+		{"a template that cannot have its version", func(f *fixture) map[string]string {
+			return map[string]string{"lcm.lock": strings.Replace(f.lock("1.0.0", 2), "  starter:", "  starter@2:", 1)}
+		}, []string{"error lock-version lcm.lock:9:3"}},
 		{"a broken lock", files("lcm.lock", "apiVersion: lcm/v1\nschemas:\n  engine: {version: 0.9.0}\nmore: 1\n"), []string{
 			"error lock-version lcm.lock:3:3", "error settings-unknown-field lcm.lock:4:1",
 		}},

@@ -221,7 +221,7 @@ func (p packages) Module(ctx context.Context, name string) (cuelayer.File, error
 	if err != nil {
 		return cuelayer.File{}, err
 	}
-	if !slices.ContainsFunc(settings.Namespaces, func(ns Namespace) bool { return ns.Module == name }) {
+	if !slices.ContainsFunc(settings.Namespaces, func(ns Namespace) bool { return slices.Contains(builtinOf(set, ns.Module), name) }) {
 		return cuelayer.File{}, diag.WithHint(
 			fmt.Errorf("no namespace is of module %q, so %s does not hold the repository to a version of it", name, LockFile),
 			"declare a namespace of it: lcm namespace add NAME --module %s", name)

@@ -13,7 +13,9 @@ import (
 	"sync"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -23,8 +25,9 @@ const LockFile = "lcm.lock"
 
 // Lock is lcm.lock: with it, what a commit resolves to does not depend on the version of lcm.
 type Lock struct {
-	Schemas map[string]schema.Pin // by module
-	missing bool
+	Schemas   map[string]pin.Pin // by module
+	Templates map[string]pin.Pin // by reference, as layers and templates write it: NAME, NAME@1
+	missing   bool
 }
 
 // Missing reports whether there is no lcm.lock.
@@ -41,14 +44,20 @@ func (l *Lock) Bytes() []byte {
 	b.WriteString("apiVersion: " + APIVersion + "\n")
 	if len(l.Schemas) == 0 {
 		b.WriteString("schemas: {}\n")
-		return b.Bytes()
+	} else {
+		writePins(&b, "schemas", l.Schemas)
 	}
-	b.WriteString("schemas:\n")
-	for _, name := range slices.Sorted(maps.Keys(l.Schemas)) {
-		pin := l.Schemas[name]
-		fmt.Fprintf(&b, "  %s:\n    version: %s\n    digest: %s\n", name, pin.Version, pin.Digest)
+	if len(l.Templates) > 0 { // many repositories use none
+		writePins(&b, "templates", l.Templates)
 	}
 	return b.Bytes()
+}
+
+func writePins(b *bytes.Buffer, section string, pins map[string]pin.Pin) {
+	b.WriteString(section + ":\n")
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
+		fmt.Fprintf(b, "  %s:\n    version: %s\n    digest: %s\n", name, pins[name].Version, pins[name].Digest)
+	}
 }
 
 // Lock gives lcm.lock, and an empty one where there is none.
@@ -72,11 +81,12 @@ func ParseLock(file string, src []byte) (*Lock, error) {
 		return nil, err
 	}
 	d := &decoder{file: file}
-	l := &Lock{Schemas: map[string]schema.Pin{}}
+	l := &Lock{Schemas: map[string]pin.Pin{}, Templates: map[string]pin.Pin{}}
 	version := ""
 	d.object(doc.Root(), LockFile, map[string]func(tree.Field){
 		"apiVersion": func(f tree.Field) { version = d.text(f) },
-		"schemas":    func(f tree.Field) { d.entries(f, func(f tree.Field) { l.Schemas[f.Key] = d.pin(f) }) },
+		"schemas":    func(f tree.Field) { d.entries(f, func(f tree.Field) { l.Schemas[f.Key] = d.pin(f, isModulePin) }) },
+		"templates":  func(f tree.Field) { d.entries(f, func(f tree.Field) { l.Templates[f.Key] = d.pin(f, isTemplatePin) }) },
 	})
 	d.version(doc.Root(), version)
 	if err := d.findings.Sorted().Err(); err != nil {
@@ -85,40 +95,70 @@ func ParseLock(file string, src []byte) (*Lock, error) {
 	return l, nil
 }
 
-// lockedText is a module's name, version and digest.
-var lockedText = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z][a-z0-9-]* [0-9]+\.[0-9]+\.[0-9]+ sha256:[0-9a-f]{64}$`)
-})
+var (
+	lockedModule = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]* [0-9]+\.[0-9]+\.[0-9]+$`) })
+	lockedDigest = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
+)
 
-func (d *decoder) pin(f tree.Field) schema.Pin {
-	p := schema.Pin{Pos: f.Pos}
+// isModulePin reports whether a module of a name can have a version.
+func isModulePin(name, version string) bool { return lockedModule().MatchString(name + " " + version) }
+
+// isTemplatePin reports whether a reference, written as lcm writes it, can mean a version.
+func isTemplatePin(text, version string) bool {
+	ref, err := template.ParseRef(text)
+	if err != nil || ref.String() != text {
+		return false
+	}
+	v, err := template.ParseVersion(version)
+	return err == nil && ref.Means(&template.Template{Name: ref.Name, Version: v})
+}
+
+func (d *decoder) pin(f tree.Field, valid func(name, version string) bool) pin.Pin {
+	p := pin.Pin{Pos: f.Pos}
 	d.object(f.Value, "a locked version", map[string]func(tree.Field){
 		"version": func(f tree.Field) { p.Version = d.text(f) },
 		"digest":  func(f tree.Field) { p.Digest = d.text(f) },
 	})
-	if !lockedText().MatchString(f.Key + " " + p.Version + " " + p.Digest) {
+	if !valid(f.Key, p.Version) || !lockedDigest().MatchString(p.Digest) {
 		d.report("lock-version", f.Pos, fmt.Sprintf("%s is not locked to a version and a digest", f.Key), "write the file anew: lcm schema upgrade")
 	}
 	return p
 }
 
 // Locked gives the lcm.lock that a snapshot should have: every built-in module that a namespace is of, held to what it is
-// held to now or, where it is not, to the version that counts without a lock.
+// held to now or, where it is not, to the version that counts without a lock. Of templates it has what the lock has, as only
+// all layers together say which are in use; where there is no lock yet, they are asked.
 func (s *Snapshot) Locked(ctx context.Context) (*Lock, error) {
-	return s.locked(ctx, func(string) bool { return false })
-}
-
-// Upgraded gives the lcm.lock that holds the modules that move names to the newest versions there are.
-func (s *Snapshot) Upgraded(ctx context.Context, move func(module string) bool) (*Lock, error) {
-	return s.locked(ctx, move)
-}
-
-func (s *Snapshot) locked(ctx context.Context, move func(module string) bool) (*Lock, error) {
-	settings, err := s.Settings(ctx)
+	stay := func(string) bool { return false }
+	now, err := s.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if now.missing {
+		return s.Upgraded(ctx, stay)
+	}
+	l := &Lock{Templates: now.Templates}
+	l.Schemas, err = s.lockedSchemas(ctx, now, stay)
+	return l, err
+}
+
+// Upgraded gives the lcm.lock that holds the modules and templates that move names to the newest versions there are, and all
+// others in use to what they are held to now.
+func (s *Snapshot) Upgraded(ctx context.Context, move func(name string) bool) (*Lock, error) {
 	now, err := s.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lock{}
+	if l.Schemas, err = s.lockedSchemas(ctx, now, move); err != nil {
+		return nil, err
+	}
+	l.Templates, err = s.lockedTemplates(ctx, now, move)
+	return l, err
+}
+
+func (s *Snapshot) lockedSchemas(ctx context.Context, now *Lock, move func(module string) bool) (map[string]pin.Pin, error) {
+	settings, err := s.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -130,34 +170,34 @@ func (s *Snapshot) locked(ctx context.Context, move func(module string) bool) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{Schemas: map[string]schema.Pin{}}
+	pins := map[string]pin.Pin{}
 	for _, ns := range settings.Namespaces {
-		if !newest.IsBuiltin(ns.Module) {
-			continue
-		}
-		pin, ok := now.Schemas[ns.Module]
-		if !ok || move(ns.Module) {
-			if pin.Version, pin.Digest, err = newest.Identity(ns.Module); err != nil {
-				return nil, err
+		for _, module := range builtinOf(newest, ns.Module) {
+			held, ok := now.Schemas[module]
+			if !ok || move(module) {
+				if held.Version, held.Digest, err = newest.Identity(module); err != nil {
+					return nil, err
+				}
 			}
+			pins[module] = held
 		}
-		l.Schemas[ns.Module] = pin
 	}
-	return l, nil
+	return pins, nil
 }
 
-// LockFindings tells of built-in modules in use that nothing holds the repository to.
+// LockFindings tells of built-in modules in use that nothing holds the repository to. Of templates in use, each layer tells:
+// [Snapshot.LayerLockFindings].
 func (s *Snapshot) LockFindings(ctx context.Context) (diag.List, error) {
-	want, err := s.Locked(ctx)
-	if err != nil {
-		return nil, err
-	}
 	now, err := s.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
+	want, err := s.lockedSchemas(ctx, now, func(string) bool { return false })
+	if err != nil {
+		return nil, err
+	}
 	var open []string
-	for _, name := range slices.Sorted(maps.Keys(want.Schemas)) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if _, ok := now.Schemas[name]; !ok {
 			open = append(open, name)
 		}
@@ -165,9 +205,21 @@ func (s *Snapshot) LockFindings(ctx context.Context) (diag.List, error) {
 	if len(open) == 0 {
 		return nil, nil
 	}
-	return diag.List{{
+	return diag.List{lockMissing(strings.Join(open, ", "), "write the lock: lcm schema upgrade")}, nil
+}
+
+func lockMissing(what, hint string) diag.Finding {
+	return diag.Finding{
 		Code: "lock-missing", Severity: diag.Warning, Position: diag.Position{File: LockFile, Line: 1, Column: 1},
-		Message: "nothing holds this repository to a version of " + strings.Join(open, ", ") + ", so another lcm may resolve it differently",
-		Hint:    "write the lock: lcm schema upgrade",
-	}}, nil
+		Message: "nothing holds this repository to a version of " + what + ", so another lcm may resolve it differently",
+		Hint:    hint,
+	}
+}
+
+// builtinOf gives the built-in modules that a module takes: itself, or those it imports.
+func builtinOf(set *schema.Set, module string) []string {
+	if set.IsBuiltin(module) {
+		return []string{module}
+	}
+	return set.Imports(module)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/layer"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -27,27 +28,36 @@ func IsTemplate(file string) bool {
 	return strings.HasPrefix(file, TemplatePrefix) || strings.HasPrefix(file, TemplateDir+"/")
 }
 
-// Templates gives the templates: those that come with the program, and the repository's own.
+// Templates gives the templates: those that come with the program, in the versions that lcm.lock holds the repository to, and
+// the repository's own.
 func (s *Snapshot) Templates(ctx context.Context) (*template.Set, error) {
 	return s.templates.get(func() (*template.Set, error) {
-		sources := slices.Clone(s.w.templates)
-		entries, err := s.files.ReadDir(ctx, TemplateDir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read %s: %w", TemplateDir, err)
+		lock, err := s.Lock(ctx)
+		if err != nil {
+			return nil, err
 		}
-		for _, e := range entries {
-			if e.Dir || path.Ext(e.Name) != ".yaml" {
-				continue
-			}
-			file := path.Join(TemplateDir, e.Name)
-			data, err := s.files.ReadFile(ctx, file)
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", file, err)
-			}
-			sources = append(sources, template.Source{File: file, Data: data})
-		}
-		return template.NewSet(sources), nil
+		return s.templateSet(ctx, lock.Templates)
 	})
+}
+
+func (s *Snapshot) templateSet(ctx context.Context, pins map[string]pin.Pin) (*template.Set, error) {
+	sources := slices.Clone(s.w.templates)
+	entries, err := s.files.ReadDir(ctx, TemplateDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", TemplateDir, err)
+	}
+	for _, e := range entries {
+		if e.Dir || path.Ext(e.Name) != ".yaml" {
+			continue
+		}
+		file := path.Join(TemplateDir, e.Name)
+		data, err := s.files.ReadFile(ctx, file)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		sources = append(sources, template.Source{File: file, Data: data})
+	}
+	return template.NewSet(sources, pins), nil
 }
 
 // Extended gives what the layer file of an address gets from the templates that it extends, nil if it extends none. The error

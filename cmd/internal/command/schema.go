@@ -20,8 +20,8 @@ func newSchema(e *env) *cobra.Command {
 		Long: `A module is a kind of service; its schema says which fields its configuration has, which are secret, how layers join and what is
 promoted. Twenty-two modules are built into lcm, and modules of your own go into schemas/.
 
-lcm.lock holds a repository to the versions of the built-in modules that it uses, so that another lcm never changes what a
-commit resolves to.`,
+lcm.lock holds a repository to the versions of the built-in modules and templates that it uses, so that another lcm never changes
+what a commit resolves to.`,
 		Example: "  lcm schema list\n  lcm schema show inference-engine parameters\n  lcm schema check",
 		Args:    subcommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -14,39 +14,44 @@ import (
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/diff"
-	"github.com/llm-devops/lcm/pkg/schema"
+	"github.com/llm-devops/lcm/pkg/pin"
 	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 type schemaUpgradeOptions struct {
 	option.Write
-	format  option.Format
-	modules []string
+	format option.Format
+	names  []string // of modules and templates; none for all
 }
 
 func newSchemaUpgrade(e *env) *cobra.Command {
 	o := &schemaUpgradeOptions{}
 	cmd := &cobra.Command{
-		Use:   "upgrade [MODULE…]",
-		Short: "Move lcm.lock to the newest built-in schemas",
-		Long: `Move lcm.lock to the newest versions of the built-in modules that this lcm has, and show address by address what changes by it.
+		Use:   "upgrade [MODULE|TEMPLATE…]",
+		Short: "Move lcm.lock to the newest built-in schemas and templates",
+		Long: `Move lcm.lock to the newest versions of the built-in modules and templates that this lcm has, and show address by address what
+changes by it. A template that layers extend as NAME@1 moves to the newest 1.x. What is in use and not yet in lcm.lock is added
+in any case, and what is not in use any more is dropped.
+
+With names, only what they name moves: modules, templates, or both where they share the name.
 
 What would become invalid is refused: leave the new lock in the worktree with --no-commit, mend the configuration, and commit
 both together.`,
 		Example: `  lcm schema upgrade --dry-run
-  lcm schema upgrade inference-engine -m 'new sampling defaults'`,
+  lcm schema upgrade inference-engine -m 'new sampling defaults'
+  lcm schema upgrade llm_inference_openai --dry-run`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if s := e.complete(cmd.Context()); s != nil {
 				if lock, err := s.Lock(cmd.Context()); err == nil {
-					return slices.Sorted(maps.Keys(lock.Schemas)), cobra.ShellCompDirectiveNoFileComp
+					return lockedNames(lock), cobra.ShellCompDirectiveNoFileComp
 				}
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, a []string) error {
-			o.modules = a
+			o.names = a
 			e.output(&o.format)
 			return runSchemaUpgrade(cmd.Context(), e, o)
 		},
@@ -69,19 +74,25 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 	if err != nil {
 		return err
 	}
-	want, err := base.Upgraded(ctx, func(module string) bool { return len(o.modules) == 0 || slices.Contains(o.modules, module) })
+	want, err := base.Upgraded(ctx, func(name string) bool { return len(o.names) == 0 || slices.Contains(o.names, name) })
 	if err != nil {
 		return err
 	}
-	for _, m := range o.modules {
-		if _, ok := want.Schemas[m]; !ok {
-			names := slices.Sorted(maps.Keys(want.Schemas))
-			return usage(fmt.Errorf("no namespace is of a built-in module %q", m), "%s", diag.DidYouMean(m, names, fmt.Sprintf("in use are: %v", names)))
+	inUse := lockedNames(want)
+	for _, name := range o.names {
+		if !slices.Contains(inUse, name) {
+			return usage(fmt.Errorf("no built-in module or template %q is in use", name), "%s", diag.DidYouMean(name, inUse, fmt.Sprintf("in use are: %v", inUse)))
 		}
 	}
-	report := display.SchemaUpgrade{Modules: moves(now, want), DryRun: o.DryRun}
+	report := display.SchemaUpgrade{Modules: []display.SchemaMove{}, Templates: []display.TemplateMove{}, DryRun: o.DryRun}
+	for _, m := range moves(now.Schemas, want.Schemas) {
+		report.Modules = append(report.Modules, display.SchemaMove{Module: m.name, Move: m.Move})
+	}
+	for _, m := range moves(now.Templates, want.Templates) {
+		report.Templates = append(report.Templates, display.TemplateMove{Template: m.name, Move: m.Move})
+	}
 	request := change.Request{
-		Kind: "schema-upgrade", Subject: "move to newer built-in schemas", Reason: o.Reason, Now: e.now(),
+		Kind: "schema-upgrade", Subject: "move to newer built-in schemas and templates", Reason: o.Reason, Now: e.now(),
 		Files: map[string][]byte{workspace.LockFile: want.Bytes()},
 	}
 	plan, err := change.Prepare(ctx, w, base, request)
@@ -121,19 +132,30 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 	return err
 }
 
-// moves lists what changes from one lock to another.
-func moves(from, to *workspace.Lock) []display.SchemaMove {
-	out := []display.SchemaMove{}
-	names := map[string]bool{}
-	for _, pins := range []map[string]schema.Pin{from.Schemas, to.Schemas} {
-		for name := range pins {
-			names[name] = true
-		}
+// lockedNames gives the names of the modules and templates in a lock.
+func lockedNames(l *workspace.Lock) []string {
+	names := slices.Collect(maps.Keys(l.Schemas))
+	for ref := range l.Templates {
+		names = append(names, workspace.TemplateOf(ref))
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		old, is := from.Schemas[name], to.Schemas[name]
-		if old.Version != is.Version || old.Digest != is.Digest {
-			out = append(out, display.SchemaMove{Module: name, From: old.Version, To: is.Version})
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+type move struct {
+	name string
+	display.Move
+}
+
+// moves lists what changes from one part of a lock to another's.
+func moves(from, to map[string]pin.Pin) []move {
+	var out []move
+	both := map[string]pin.Pin{}
+	maps.Copy(both, from)
+	maps.Copy(both, to)
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		if !from[name].Same(to[name]) {
+			out = append(out, move{name, display.Move{From: from[name].Version, To: to[name].Version}})
 		}
 	}
 	return out

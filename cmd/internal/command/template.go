@@ -88,7 +88,7 @@ func newTemplateList(e *env) *cobra.Command {
 	}
 	format.Bind(cmd, "text", "json")
 	cmd.Flags().StringVar(&at, "at", "", "list what there was at `REV`")
-	cmd.Flags().BoolVar(&all, "versions", false, "list every version, not the newest of each template alone")
+	cmd.Flags().BoolVar(&all, "versions", false, "list every version, not only the one that NAME means")
 	return cmd
 }
 

@@ -119,8 +119,9 @@ func ChangeText(t *term.IO, c *Change) error {
 		}
 		rows = rows[n:]
 	}
-	if len(c.Values) == 0 && c.Outcome != Unchanged {
-		for _, f := range c.Files {
+	for _, f := range c.Files {
+		// Values say which layers change; the lock changes with what they bring into use.
+		if len(c.Values) == 0 && c.Outcome != Unchanged || f == workspace.LockFile {
 			if _, err := fmt.Fprintln(t.Out, s.Bold(f)); err != nil {
 				return err
 			}

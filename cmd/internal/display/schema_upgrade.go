@@ -10,19 +10,45 @@ import (
 
 // SchemaUpgrade is the report of moving lcm.lock on.
 type SchemaUpgrade struct {
-	Modules    []SchemaMove `json:"modules"`
-	Diff       *diff.Report `json:"diff,omitempty"`       // what comes out differently
-	Introduced diag.List    `json:"introduced,omitempty"` // what would be wrong afterwards and is not now
-	DryRun     bool         `json:"dryRun,omitempty"`
-	Written    bool         `json:"written,omitempty"` // left in the worktree
-	Commit     string       `json:"commit,omitempty"`
+	Modules    []SchemaMove   `json:"modules"`
+	Templates  []TemplateMove `json:"templates"`
+	Diff       *diff.Report   `json:"diff,omitempty"`       // what comes out differently
+	Introduced diag.List      `json:"introduced,omitempty"` // what would be wrong afterwards and is not now
+	DryRun     bool           `json:"dryRun,omitempty"`
+	Written    bool           `json:"written,omitempty"` // left in the worktree
+	Commit     string         `json:"commit,omitempty"`
 }
 
-// SchemaMove is one module that moves. From is empty where nothing held it, To where it is not in use any more.
+// SchemaMove is one module that moves.
 type SchemaMove struct {
 	Module string `json:"module"`
-	From   string `json:"from,omitempty"`
-	To     string `json:"to,omitempty"`
+	Move
+}
+
+// TemplateMove is one reference to a template that moves.
+type TemplateMove struct {
+	Template string `json:"template"` // NAME, or NAME@1
+	Move
+}
+
+// Move is from one version to another. From is empty where nothing held it, To where it is not in use any more.
+type Move struct {
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+}
+
+// row gives a line for people.
+func (m Move) row(s term.Style, name string) []string {
+	from, to := m.From, m.To
+	switch {
+	case from == "":
+		from = "not locked"
+	case to == "":
+		to = "not in use any more"
+	case from == to:
+		to += " with another text"
+	}
+	return []string{"  " + s.Cyan(name), s.Red(from) + " → " + s.Green(to)}
 }
 
 // SchemaUpgraded writes the report.
@@ -31,22 +57,16 @@ func SchemaUpgraded(t *term.IO, r SchemaUpgrade, asJSON bool) error {
 		return JSON(t.Out, "SchemaUpgrade", r)
 	}
 	s := t.Style()
-	if len(r.Modules) == 0 && r.Diff == nil {
-		_, err := fmt.Fprintln(t.Out, "lcm.lock names the newest built-in schemas already")
+	if len(r.Modules)+len(r.Templates) == 0 && r.Diff == nil {
+		_, err := fmt.Fprintln(t.Out, "nothing to move: this lcm has nothing newer")
 		return err
 	}
 	var rows [][]string
 	for _, m := range r.Modules {
-		from, to := m.From, m.To
-		switch {
-		case from == "":
-			from = "not locked"
-		case to == "":
-			to = "not in use any more"
-		case from == to:
-			to += " with another text"
-		}
-		rows = append(rows, []string{"  " + s.Cyan(m.Module), s.Red(from) + " → " + s.Green(to)})
+		rows = append(rows, m.row(s, m.Module))
+	}
+	for _, m := range r.Templates {
+		rows = append(rows, m.row(s, "template "+m.Template))
 	}
 	fmt.Fprintln(t.Out, s.Bold("lcm.lock"))
 	if err := columns(t.Out, rows); err != nil {
