@@ -46,12 +46,23 @@ func New(file string, data []byte, r *Rules) *Text {
 	return t
 }
 
-// Position turns CUE's position into ours, whose columns are characters.
+// Position turns CUE's position, whose columns are bytes, into ours, whose columns are characters.
 func (t *Text) Position(p token.Pos) diag.Position {
+	at := diag.Position{File: t.File}
 	if !p.IsValid() {
-		return diag.Position{File: t.File}
+		return at
 	}
-	return t.At(p.Offset())
+	if t.Places != nil {
+		return t.Places(p.Offset())
+	}
+	at.Line, at.Column = p.Line(), p.Column()
+	if at.Line >= 1 && at.Line <= len(t.lines) {
+		start := t.lines[at.Line-1]
+		if end := start + at.Column - 1; end <= len(t.Data) && end >= start {
+			at.Column = utf8.RuneCount(t.Data[start:end]) + 1
+		}
+	}
+	return at
 }
 
 // At gives the place of a byte.

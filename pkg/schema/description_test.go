@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/llm-devops/lcm/pkg/diag"
 )
 
 var update = flag.Bool("update", false, "write the descriptions of the built-in modules")
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write the descriptions of the built-in 
 // fromSource gives a module that is described from its source, whatever is written down about it.
 func fromSource(t testing.TB, src Source, like *Module) *Module {
 	t.Helper()
-	m := &Module{header: like.header}
+	m := &Module{header: like.header, text: func() (*text, diag.List) { return textOf(src) }}
 	if found := m.compile(src); len(found) > 0 {
 		t.Fatal(found)
 	}
