@@ -116,7 +116,7 @@ func (s *Set) textOf(src Source, open ...string) (*text, diag.List) {
 	}
 	f, err := parser.ParseFile(t.File, t.Data)
 	if err != nil {
-		return t, nil // said where it is compiled
+		return t, nil //nolint:nilerr // compiling says it
 	}
 	modules, packages := moduleImportsOf(f)
 	var j joiner
