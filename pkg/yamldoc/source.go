@@ -96,6 +96,30 @@ func (s *source) badChar(off int) diag.Finding {
 		`remove it, or write it as an escape in double quotes: "\u%04x"`, r)
 }
 
+// crowded reports whether the file may hold more than MaxValues values. The parser beneath has no bound and would take
+// gigabytes, so it is told from what a value can begin behind; that text may hold the same characters too is of no account
+// at this number.
+func (s *source) crowded() bool {
+	if len(s.data) <= MaxValues {
+		return false
+	}
+	n := 0
+	for i, c := range s.data {
+		switch c {
+		case '[', '{', ',':
+			n++
+		case ':', '-', '?':
+			if i+1 == len(s.data) || isBlank(s.data[i+1]) || s.data[i+1] == '\n' || s.data[i+1] == '\r' {
+				n++
+			}
+		}
+		if n > MaxValues {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *source) finding(code string, at diag.Position, message, hint string, args ...any) diag.Finding {
 	return diag.Finding{Code: code, Severity: diag.Error, Message: message, Hint: fmt.Sprintf(hint, args...), Position: at}
 }
