@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -121,7 +122,17 @@ func (s *source) crowded() bool {
 }
 
 func (s *source) finding(code string, at diag.Position, message, hint string, args ...any) diag.Finding {
-	return diag.Finding{Code: code, Severity: diag.Error, Message: message, Hint: fmt.Sprintf(hint, args...), Position: at}
+	return diag.Finding{Code: code, Severity: diag.Error, Message: shortened(message), Hint: shortened(fmt.Sprintf(hint, args...)), Position: at}
+}
+
+// maxMessage bounds what is said of one fault, in bytes: it repeats what the file says, which may be megabytes.
+const maxMessage = 400
+
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
 // offset gives the byte offset of a line and column, both counted from 1. A place behind the end is the end.
