@@ -32,11 +32,22 @@ func CheckName(kind, s string) error {
 	case s == "":
 		return fmt.Errorf("%s name is empty", kind)
 	case len(s) > MaxName:
-		return fmt.Errorf("%s name %q is longer than %d characters", kind, s, MaxName)
+		return fmt.Errorf("%s name %q is longer than %d characters", kind, shortened(s), MaxName)
 	case !name.MatchString(s):
 		return fmt.Errorf("%s name %q: only a-z, 0-9 and - inside are allowed", kind, s)
 	}
 	return nil
+}
+
+// maxAddress bounds the text of an address or a pattern, in bytes.
+const maxAddress = 4 * MaxName
+
+// shortened gives the beginning of a text that is too long to be shown.
+func shortened(s string) string {
+	if len(s) <= MaxName {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxName], "") + "…"
 }
 
 // Address names one namespace of one tenant in one environment. The environment may be [Base], which names the layer
@@ -45,6 +56,9 @@ type Address struct{ Tenant, Environment, Namespace string }
 
 // Parse reads "tenant/environment/namespace".
 func Parse(s string) (Address, error) {
+	if len(s) > maxAddress {
+		return Address{}, fmt.Errorf("address %q is longer than %d characters", shortened(s), maxAddress)
+	}
 	parts := strings.Split(s, "/")
 	if len(parts) != 3 {
 		return Address{}, fmt.Errorf("address %q is not of the form tenant/environment/namespace", s)
@@ -107,6 +121,9 @@ func ParsePattern(s string) (Pattern, error) {
 	p := Pattern{[3]string{"*", "*", "*"}}
 	if s == "" {
 		return p, nil
+	}
+	if len(s) > maxAddress {
+		return Pattern{}, fmt.Errorf("pattern %q is longer than %d characters", shortened(s), maxAddress)
 	}
 	parts := strings.Split(strings.TrimSuffix(s, "/"), "/")
 	if len(parts) > 3 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
@@ -76,15 +77,17 @@ func ParseValue(key tree.Path, text string, field *schema.Field) (*tree.Node, er
 	return nil, e
 }
 
+const textHint = "values are text: encode what is not, in Base64 for example"
+
 // CheckText says whether text can be a value at all.
 func CheckText(key tree.Path, text string) error {
 	switch {
 	case len(text) > MaxValue:
-		return fmt.Errorf("%s: the value is larger than %d bytes, which is the most", key, MaxValue)
+		return diag.WithHint(fmt.Errorf("%s: the value is larger than %d bytes, which is the most", key, MaxValue), "split it, or let the value say where the rest is")
 	case !utf8.ValidString(text):
-		return fmt.Errorf("%s: the value is not UTF-8 text", key)
+		return diag.WithHint(fmt.Errorf("%s: the value is not UTF-8 text", key), textHint)
 	case strings.ContainsRune(text, 0):
-		return fmt.Errorf("%s: the value has a NUL character in it", key)
+		return diag.WithHint(fmt.Errorf("%s: the value has a NUL character in it", key), textHint)
 	}
 	return nil
 }

@@ -99,6 +99,8 @@ func New() *Evaluator {
 	return &Evaluator{slot: make(chan struct{}, 1), limits: limits{time: maxTime, memory: maxMemory}}
 }
 
+const limitHint = "write out what is computed, or compute less of it"
+
 // Evaluate evaluates a layer. The error is a [diag.List] of all that is wrong with it or with what it imports, or that of
 // the context.
 func (e *Evaluator) Evaluate(ctx context.Context, r Request) (*Layer, error) {
@@ -122,7 +124,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, r Request) (*Layer, error) {
 	case err != nil:
 		return nil, diag.List{{
 			Code: CodeLimit, Severity: diag.Error, Position: diag.Position{File: r.File.Name}, Message: err.Error(),
-			Hint: "write out what is computed, or compute less of it",
+			Hint: limitHint,
 		}}
 	case len(found) > 0:
 		return nil, found.Sorted()
@@ -151,7 +153,7 @@ func (e *Evaluator) Package(ctx context.Context, folder string, p Packages) erro
 		return ctx.Err()
 	}
 	if err != nil {
-		found = diag.List{{Code: CodeLimit, Severity: diag.Error, Position: diag.Position{File: folder}, Message: err.Error()}}
+		found = diag.List{{Code: CodeLimit, Severity: diag.Error, Position: diag.Position{File: folder}, Message: err.Error(), Hint: limitHint}}
 	}
 	return found.Sorted().Err()
 }

@@ -78,7 +78,7 @@ func (l *loader) parse(file File) (*cuesource.Text, *ast.File) {
 	if err != nil {
 		for _, e := range cueerrors.Errors(err) {
 			format, args := e.Msg()
-			l.report(t.Finding(CodeSyntax, e.Position(), fmt.Sprintf(format, args...), ""))
+			l.report(t.Finding(CodeSyntax, e.Position(), fmt.Sprintf(format, args...), cuesource.SyntaxHint))
 		}
 		return t, nil
 	}
@@ -155,7 +155,7 @@ func (l *loader) load(from *cuesource.Text, pos token.Pos, path string) *build.I
 		return refuse(fmt.Sprintf("there is no CUE file in %s", folder), "a package is a folder of the repository below "+SharedDir+"/, with files that end in .cue")
 	}
 	if l.count += len(files); l.count > maxFiles {
-		return refuse(fmt.Sprintf("the layer imports more than %d files", maxFiles), "")
+		return refuse(fmt.Sprintf("the layer imports more than %d files", maxFiles), "import fewer packages, or put them together")
 	}
 	return l.imported(path, files, module != "")
 }

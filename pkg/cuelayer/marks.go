@@ -21,7 +21,7 @@ func (l *loader) prepare(t *cuesource.Text, f *ast.File) {
 			l.fieldOf[n.Value] = n
 		case *ast.BasicLit:
 			if isImmense(n) {
-				l.report(t.Finding(CodeLimit, n.Pos(), "the number is too large to compute with", ""))
+				l.report(t.Finding(CodeLimit, n.Pos(), "the number is too large to compute with", "write it as a text"))
 			}
 		}
 		return true

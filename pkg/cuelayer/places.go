@@ -126,6 +126,8 @@ func (l *loader) findings(err error, plain func(tree.Path) bool) diag.List {
 	return found
 }
 
+const invalidHint = "what is said of a field in several places has to agree, and what it refers to has to be there"
+
 func (l *loader) finding(e errors.Error, plain func(tree.Path) bool) diag.Finding {
 	format, args := e.Msg()
 	p := keyPath(e.Path())
@@ -135,7 +137,7 @@ func (l *loader) finding(e errors.Error, plain func(tree.Path) bool) diag.Findin
 			args[i] = hidden{}
 		}
 	}
-	f := diag.Finding{Code: CodeInvalid, Severity: diag.Error, Key: p.String(), Message: fmt.Sprintf(format, args...)}
+	f := diag.Finding{Code: CodeInvalid, Severity: diag.Error, Key: p.String(), Message: fmt.Sprintf(format, args...), Hint: invalidHint}
 	var places []diag.Position
 	for _, pos := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
 		if at := l.position(pos); pos.IsValid() && l.texts[pos.Filename()] != nil && !slices.Contains(places, at) {

@@ -40,10 +40,11 @@ func packageName(importPath string) string { return importPath[strings.LastIndex
 // CheckBytes checks what the parser needs to hold, before it parses: it recurses with the nesting of the source.
 func (t *Text) CheckBytes() diag.List {
 	if len(t.Data) > MaxBytes {
-		return diag.List{t.Finding(t.rules.Limit, token.NoPos, fmt.Sprintf("the %s has %d bytes, more than %d", t.rules.What, len(t.Data), MaxBytes), "")}
+		return diag.List{t.Finding(t.rules.Limit, token.NoPos, fmt.Sprintf("the %s has %d bytes, more than %d", t.rules.What, len(t.Data), MaxBytes),
+			"split it, or take out what need not be in it")}
 	}
-	if !utf8.Valid(t.Data) {
-		return diag.List{t.Finding(t.rules.Syntax, token.NoPos, "the "+t.rules.What+" is not valid UTF-8", "")}
+	if found := t.checkText(); len(found) > 0 {
+		return found
 	}
 	var s scanner.Scanner
 	f := token.NewFile(t.File, -1, len(t.Data))
@@ -64,9 +65,29 @@ func (t *Text) CheckBytes() diag.List {
 			chain = 0
 		}
 		if depth > maxBrackets || chain > maxSyntaxDepth {
-			return diag.List{t.Finding(t.rules.Limit, pos, "the "+t.rules.What+" is nested too deeply here", "")}
+			return diag.List{t.Finding(t.rules.Limit, pos, "the "+t.rules.What+" is nested too deeply here", flattenHint)}
 		}
 	}
+}
+
+const flattenHint = "flatten it: give parts of it names of their own"
+
+// SyntaxHint is what to do about text that CUE's parser does not take.
+const SyntaxHint = "see how CUE is written: https://cuelang.org/docs/reference/spec/"
+
+// checkText finds the first byte that no text has.
+func (t *Text) checkText() diag.List {
+	for i := 0; i < len(t.Data); {
+		r, size := utf8.DecodeRune(t.Data[i:])
+		switch {
+		case r == 0:
+			return diag.List{t.findingAt(t.rules.Syntax, i, "the "+t.rules.What+" holds a NUL byte", "save it as UTF-8 text; UTF-16 and binary files are not read")}
+		case r == utf8.RuneError && size == 1:
+			return diag.List{t.findingAt(t.rules.Syntax, i, "the "+t.rules.What+" is not valid UTF-8", "save the file in the encoding UTF-8")}
+		}
+		i += size
+	}
+	return nil
 }
 
 // CheckSyntax checks what can be seen in the syntax: depth, imports and functions without bounds.
@@ -100,7 +121,7 @@ func (t *Text) CheckSyntax(f *ast.File) diag.List {
 		if depth++; depth > maxSyntaxDepth {
 			if !tooDeep {
 				tooDeep = true
-				found = append(found, t.Finding(t.rules.Limit, n.Pos(), "the "+t.rules.What+" is nested too deeply here", ""))
+				found = append(found, t.Finding(t.rules.Limit, n.Pos(), "the "+t.rules.What+" is nested too deeply here", flattenHint))
 			}
 			depth-- // a node that is not entered is not left either
 			return false

@@ -83,6 +83,17 @@ func (t *Text) Finding(code string, pos token.Pos, message, hint string) diag.Fi
 	return diag.Finding{Code: code, Severity: diag.Error, Position: t.Position(pos), Message: message, Hint: hint}
 }
 
+// findingAt gives an error at an offset of the text.
+func (t *Text) findingAt(code string, offset int, message, hint string) diag.Finding {
+	f := t.Finding(code, token.NoPos, message, hint)
+	line, exact := slices.BinarySearch(t.lines, offset)
+	if !exact {
+		line--
+	}
+	f.Position.Line, f.Position.Column = line+1, utf8.RuneCount(t.Data[t.lines[line]:offset])+1
+	return f
+}
+
 // LabelName gives a field's name; ok is false for patterns and computed names.
 func LabelName(l ast.Label) (name string, ok bool) {
 	if a, isAlias := l.(*ast.Alias); isAlias {

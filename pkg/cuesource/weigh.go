@@ -41,7 +41,8 @@ func (t *Text) CheckWeight(f *ast.File, imported func(path string) []*ast.File) 
 			continue
 		}
 		if s.weight(e) >= maxWeight {
-			return diag.List{t.Finding(t.rules.Limit, d.Pos(), "this becomes too large when its references are filled in", "")}
+			return diag.List{t.Finding(t.rules.Limit, d.Pos(), "this becomes too large when its references are filled in",
+				"what is used twice counts twice: let it refer to less")}
 		}
 	}
 	return nil

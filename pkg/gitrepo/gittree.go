@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/llm-devops/lcm/pkg/diag"
 )
 
 // The modes of tree entries.
@@ -148,16 +150,19 @@ func notExist(path string) error {
 	return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 }
 
+// regularHint says what to do about what is neither.
+const regularHint = "put a regular file or folder in its place"
+
 func irregular(path, mode string) error {
 	switch mode {
 	case modeSymlink:
-		return &PathError{Path: path, Reason: "is a symbolic link, which is not followed"}
+		return diag.WithHint(&PathError{Path: path, Reason: "is a symbolic link, which is not followed"}, regularHint)
 	case modeSubmodule:
-		return &PathError{Path: path, Reason: "is a submodule, which is not entered"}
+		return diag.WithHint(&PathError{Path: path, Reason: "is a submodule, which is not entered"}, regularHint)
 	case modeDir:
-		return &PathError{Path: path, Reason: "is a folder, not a file"}
+		return diag.WithHint(&PathError{Path: path, Reason: "is a folder, not a file"}, regularHint)
 	}
-	return &PathError{Path: path, Reason: "is not a regular file"}
+	return diag.WithHint(&PathError{Path: path, Reason: "is not a regular file"}, regularHint)
 }
 
 // treeChange is what becomes of one path: a blob with a mode, or (remove) nothing.

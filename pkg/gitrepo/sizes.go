@@ -42,22 +42,9 @@ func (s worktreeSnapshot) Sizes(ctx context.Context, path string) (map[string]in
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	root, err := s.open(path)
+	names, err := s.names(path)
 	if err != nil {
 		return nil, fmt.Errorf("read folder: %w", err)
-	}
-	defer root.Close()
-	if err := noSymlinks(root, path, true); err != nil {
-		return nil, fmt.Errorf("read folder: %w", err)
-	}
-	dir, err := root.Open(filepath.FromSlash(path))
-	if err != nil {
-		return nil, fmt.Errorf("read folder: %w", missing(err, path))
-	}
-	defer dir.Close()
-	names, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, fmt.Errorf("read folder: %w", missing(err, path))
 	}
 	sizes := make(map[string]int64, len(names))
 	for _, n := range names {

@@ -41,22 +41,9 @@ func (s worktreeSnapshot) ReadDir(ctx context.Context, path string) ([]Entry, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	root, err := s.open(path)
+	names, err := s.names(path)
 	if err != nil {
 		return nil, fmt.Errorf("read folder: %w", err)
-	}
-	defer root.Close() //nolint:errcheck // a handle for reading
-	if err := noSymlinks(root, path, true); err != nil {
-		return nil, fmt.Errorf("read folder: %w", err)
-	}
-	dir, err := root.Open(filepath.FromSlash(path))
-	if err != nil {
-		return nil, fmt.Errorf("read folder: %w", missing(err, path))
-	}
-	defer dir.Close() //nolint:errcheck // a handle for reading
-	names, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, fmt.Errorf("read folder: %w", missing(err, path))
 	}
 	entries := make([]Entry, 0, len(names))
 	for _, n := range names {
@@ -67,6 +54,37 @@ func (s worktreeSnapshot) ReadDir(ctx context.Context, path string) ([]Entry, er
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
+}
+
+// names lists a folder that is reached without following a symbolic link.
+func (s worktreeSnapshot) names(path string) ([]fs.DirEntry, error) {
+	root, err := s.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // a handle for reading
+	if err := noSymlinks(root, path, true); err != nil {
+		return nil, err
+	}
+	info, err := root.Lstat(filepath.FromSlash(path))
+	switch {
+	case err != nil:
+		return nil, missing(err, path)
+	case info.Mode().IsRegular():
+		return nil, notExist(path)
+	case !info.IsDir(): // to open a pipe would wait for a writer
+		return nil, &PathError{Path: path, Reason: "is not a folder"}
+	}
+	dir, err := root.Open(filepath.FromSlash(path))
+	if err != nil {
+		return nil, missing(err, path)
+	}
+	defer dir.Close() //nolint:errcheck // a handle for reading
+	names, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, missing(err, path)
+	}
+	return names, nil
 }
 
 func (s worktreeSnapshot) open(path string) (*os.Root, error) {

@@ -1,12 +1,15 @@
 package schema
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"cuelang.org/go/cue"
 
+	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
 )
 
@@ -66,6 +69,51 @@ func FuzzValidate(f *testing.F) {
 			t.Skip()
 		}
 		agree(t, m, root)
+	})
+}
+
+// FuzzSchema reads any text as a schema. It is a module that can be described and hold configurations against itself, or there
+// are findings with places, soon.
+func FuzzSchema(f *testing.F) {
+	for _, seed := range []string{
+		"", "#Config: {}", "#Config: {a: int, b?: string @secret(), c: *1 | int}", "#Config: {a: [...{name: string}] @merge(key=name)}", "#Config: {a: #B}\n#B: {b?: #B}",
+		"import \"list\"\n#Config: {a: list.MaxItems(3)}", "#Config: {[string]: int}", "#Config: {a: {x: 1} | {x: 2, y: string}}", "#Config: {if a {b: int}, a: bool}",
+		"#Config: {a: =~\"(\"}", "#Config: {a: >0 & <1e999}", "#Config: close({a: _})", "#Config: {a: _|_}", "\x00", "#Config: {\"\xff\": 1}", "#Config: " + strings.Repeat("{a: ", 70),
+		"#A: {x: #A | null}\n#Config: {#A, ...}", "#Config: {a: int @promote(never) @merge(append)}", "let x = 1\n#Config: {a: x}", "\ufeff#Config: {a: 1}\r\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if len(body) > 4096 {
+			t.Skip()
+		}
+		start := time.Now()
+		set, err := Load([]Source{inlineSource(body)}, nil)
+		var m *Module
+		if err == nil {
+			m, err = set.Module("mine")
+		}
+		if took := time.Since(start); took > 2*compileTime {
+			t.Fatalf("took %s", took)
+		}
+		if err != nil {
+			list, ok := errors.AsType[diag.List](err)
+			if _, unknown := errors.AsType[*UnknownModuleError](err); !unknown && (!ok || len(list) == 0) {
+				t.Fatalf("error %v", err)
+			}
+			for _, x := range list {
+				if x.Code == "" || x.Message == "" || x.Position.File == "" {
+					t.Fatalf("finding %+v", x)
+				}
+			}
+			return
+		}
+		for range m.Fields() {
+		}
+		m.Defaults()
+		for _, root := range []*tree.Node{tree.NewMap(), tree.NewMap(tree.Field{Key: "a", Value: tree.NewList(tree.NewNull())})} {
+			m.Validate(m.Complete(root))
+		}
 	})
 }
 

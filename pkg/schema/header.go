@@ -197,7 +197,13 @@ func (t *text) finding(code string, pos token.Pos, message, hint string) diag.Fi
 }
 
 // syntaxFindings turns the parser's errors into findings.
-func (t *text) syntaxFindings(err error) diag.List { return t.errorFindings(CodeSyntax, err) }
+func (t *text) syntaxFindings(err error) diag.List {
+	found := t.errorFindings(CodeSyntax, err)
+	for i := range found {
+		found[i].Hint = cuesource.SyntaxHint
+	}
+	return found
+}
 
 // maxErrors bounds the findings about one schema: more is noise.
 const maxErrors = 20
@@ -258,5 +264,5 @@ func (t *text) declaration(path []string) (pos token.Pos) {
 }
 
 func (t *text) limitFinding(message string) diag.Finding {
-	return t.finding(CodeLimit, token.NoPos, message, "")
+	return t.finding(CodeLimit, token.NoPos, message, "let the schema say less, or split the module")
 }

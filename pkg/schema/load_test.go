@@ -36,7 +36,7 @@ func faults(t *testing.T, sources ...Source) []string {
 
 func TestBadSchemas(t *testing.T) {
 	for _, tt := range []struct{ name, body, want string }{
-		{"syntax", "#Config: {a: }", "schemas/mine.cue:3:14 syntax: expected operand, found '}'"},
+		{"syntax", "#Config: {a: }", "schemas/mine.cue:3:14 syntax: expected operand, found '}' | see how CUE is written: https://cuelang.org/docs/reference/spec/"},
 		{"no #Config", "#Conf: {}", "schemas/mine.cue header: no #Config | define the root of the configuration: #Config: {…}"},
 		{"not a struct", "#Config: string", "schemas/mine.cue:3:1 header: #Config is not a struct"},
 		{"a conflict", "#Config: {a: int & string}", "schemas/mine.cue:3:14 invalid: #Config.a: conflicting values int and string (mismatched types int and string)"},
@@ -47,10 +47,10 @@ func TestBadSchemas(t *testing.T) {
 		{"repeat", "import l \"list\"\n#Config: {a: *l.Repeat([0], 1000000000) | [...int]}", "schemas/mine.cue:4:15 limit: list.Repeat cannot be used in a schema | what it builds cannot be bounded; write the values out"},
 		{"repeated text", "#Config: {a: *(\"x\" * 1000000000) | string}", "schemas/mine.cue:3:16 limit: repeated text cannot be used in a schema | write the text out"},
 		{"endless struct", "#A: {a: #A}\n#Config: {x: #A}", "schemas/mine.cue:3:6 invalid: #A.a: structural cycle"},
-		{"deep brackets", "#Config: {a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}", "schemas/mine.cue:3:77 limit: the schema is nested too deeply here"},
-		{"deep fields", "#Config: " + strings.Repeat("a: ", 5000) + "int", "schemas/mine.cue:3:4508 limit: the schema is nested too deeply here"},
-		{"deep operators", "#Config: {a: " + strings.Repeat("!", 5000) + "true}", "schemas/mine.cue:3:1512 limit: the schema is nested too deeply here"},
-		{"too large", "#Config: {}\n//" + strings.Repeat("x", cuesource.MaxBytes), "schemas/mine.cue limit: the schema has 262209 bytes, more than 262144"},
+		{"deep brackets", "#Config: {a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}", "schemas/mine.cue:3:77 limit: the schema is nested too deeply here | flatten it: give parts of it names of their own"},
+		{"deep fields", "#Config: " + strings.Repeat("a: ", 5000) + "int", "schemas/mine.cue:3:4508 limit: the schema is nested too deeply here | flatten it: give parts of it names of their own"},
+		{"deep operators", "#Config: {a: " + strings.Repeat("!", 5000) + "true}", "schemas/mine.cue:3:1512 limit: the schema is nested too deeply here | flatten it: give parts of it names of their own"},
+		{"too large", "#Config: {}\n//" + strings.Repeat("x", cuesource.MaxBytes), "schemas/mine.cue limit: the schema has 262209 bytes, more than 262144 | split it, or take out what need not be in it"},
 		{"a secret misspelt", "#Config: {a: string @secrets()}", "schemas/mine.cue:3:21 mark: there is no mark @secrets | did you mean @secret?"},
 		{"a secret's argument", "#Config: {a: string @secret(typ=x)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"typ=x\" | write @secret(type=api-key, rotate=90d)"},
 		{"a rotation", "#Config: {a: string @secret(rotate=soon)}", "schemas/mine.cue:3:21 mark: @secret does not understand \"rotate=soon\" | write @secret(type=api-key, rotate=90d)"},
@@ -80,7 +80,7 @@ func TestBadHeaders(t *testing.T) {
 		{"package a\n@module(nam=\"a\", version=\"1.0.0\")", `a.cue:2:1 header: @module does not know "nam" | did you mean name?`},
 		{"package a\n@module(name=\"a\", version=\"1.0.0\")\n@module(name=\"a\", version=\"1.0.0\")", "a.cue:3:1 header: a second @module"},
 		{"package a\n@module(name=\"a\" b, version=\"1.0.0\")", `a.cue:2:1 header: @module: "b, version=\"1.0.0\"" is not expected`},
-		{"package \xff", "a.cue syntax: the schema is not valid UTF-8"},
+		{"package \xff", "a.cue:1:9 syntax: the schema is not valid UTF-8 | save the file in the encoding UTF-8"},
 		{"packge a", "a.cue header: no package clause | begin the file with: package a"},
 	} {
 		got := faults(t, Source{File: "a.cue", Data: []byte(tt.src)})

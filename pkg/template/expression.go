@@ -38,6 +38,9 @@ func IsVariableName(s string) bool {
 
 func isNamePart(r rune) bool { return isLetter(r) || isDigit(r) || r == '_' || r == '-' }
 
+// maxCalls bounds the filters of one placeholder.
+const maxCalls = 32
+
 // parseExpression reads what stands in a placeholder.
 func parseExpression(text string) (*expression, error) {
 	s := &scanner{rest: text}
@@ -64,6 +67,9 @@ func parseExpression(text string) (*expression, error) {
 				return nil, s.misread("", "a filter")
 			}
 			return nil, diag.WithHint(fmt.Errorf("there is no filter %q", name), "%s", diag.DidYouMean(name, filterNames(), "the filters are: "+strings.Join(filterNames(), ", ")))
+		}
+		if len(e.calls) == maxCalls {
+			return nil, diag.WithHint(fmt.Errorf("more than %d filters follow each other", maxCalls), "set the value as it is to be in the end")
 		}
 		c := call{filter: f}
 		s.skip()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Step is one part of a key: a map's key, a list's index, or a list item chosen by a field's value.
@@ -181,6 +182,8 @@ func parseBracket(rest string) (Step, string, error) {
 	return Match(field, value), rest, nil
 }
 
+var errNotText = errors.New("it is not UTF-8 text")
+
 // parseWord reads a quoted word, or a bare one up to one of the stop bytes.
 func parseWord(rest, stop string) (word, after string, err error) {
 	if strings.HasPrefix(rest, `"`) {
@@ -189,6 +192,9 @@ func parseWord(rest, stop string) (word, after string, err error) {
 			return "", "", errors.New("quote is not closed")
 		}
 		word, err := strconv.Unquote(q)
+		if err == nil && !utf8.ValidString(word) {
+			err = errNotText
+		}
 		return word, rest[len(q):], err
 	}
 	i := strings.IndexAny(rest, stop)
@@ -199,6 +205,8 @@ func parseWord(rest, stop string) (word, after string, err error) {
 	switch {
 	case word == "":
 		return "", "", errors.New("a part is empty")
+	case !utf8.ValidString(word):
+		return "", "", errNotText
 	case strings.ContainsAny(word, special):
 		return "", "", fmt.Errorf("%q must be quoted", word)
 	}

@@ -49,7 +49,7 @@ func Templates(ctx context.Context, s *workspace.Snapshot, names ...string) (lis
 func (r *run) templates(ctx context.Context) error {
 	list, _, err := Templates(ctx, r.s)
 	if err != nil {
-		return err
+		return r.add(err)
 	}
 	r.tell(list...)
 	return nil

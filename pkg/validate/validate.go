@@ -65,6 +65,9 @@ func Run(ctx context.Context, s *workspace.Snapshot, o Options) (*Report, error)
 	if err := r.schemas(ctx); err != nil {
 		return r.only(err)
 	}
+	if err := r.unreadable(ctx); err != nil {
+		return r.only(err)
+	}
 	if err := r.templates(ctx); err != nil {
 		return nil, err
 	}
@@ -156,6 +159,13 @@ func (r *run) shared(ctx context.Context) error {
 	return nil
 }
 
+// unreadable tells of what is no file and no folder, where files and folders are read.
+func (r *run) unreadable(ctx context.Context) error {
+	list, err := r.s.Unreadable(ctx)
+	r.tell(list...)
+	return err
+}
+
 // only gives a report of one error, when nothing else can be looked at because of it.
 func (r *run) only(err error) (*Report, error) {
 	if err := r.add(err); err != nil {
@@ -194,7 +204,7 @@ func (r *run) drift(ctx context.Context) error {
 	}
 	found, err := r.s.SopsDrift(ctx)
 	if err != nil {
-		return err
+		return r.add(err)
 	}
 	if sound {
 		r.o.Cache.put(key, outcome{findings: found})
@@ -288,6 +298,9 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 		return err
 	}
 	for _, stray := range strays {
+		if path.Dir(path.Dir(stray)) == address.Root && p.isUnreadable(ctx, stray) {
+			continue // told of the whole repository
+		}
 		p.stray(stray)
 	}
 	var addresses []address.Address
@@ -375,6 +388,13 @@ func (p *part) stray(file string) {
 		f.Severity, f.Hint = diag.Error, "rename it to end in .yaml"
 	}
 	p.found(f)
+}
+
+// isUnreadable reports whether something is neither a file nor a folder.
+func (p *part) isUnreadable(ctx context.Context, name string) bool {
+	_, err := p.s.ReadDir(ctx, name)
+	_, ok := errors.AsType[diag.List](err)
+	return ok
 }
 
 // namespacePart is what belongs to one namespace of a tenant.

@@ -48,10 +48,11 @@ func (s *Snapshot) LayerOf(ctx context.Context, a address.Address) (*File, error
 	return yaml, err
 }
 
-// otherThanFindings gives the first error that is not about what files say.
+// otherThanFindings gives the first error that is not about what files say, or that a folder on the way to them is none.
 func otherThanFindings(errs ...error) error {
 	for _, err := range errs {
-		if _, ok := errors.AsType[diag.List](err); err != nil && !ok {
+		_, unread := errors.AsType[*unreadableError](err)
+		if _, ok := errors.AsType[diag.List](err); err != nil && (unread || !ok) {
 			return err
 		}
 	}
@@ -147,7 +148,7 @@ func (s *Snapshot) sharedFolders(ctx context.Context, folder string, visit func(
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", folder, err)
+		return reading(folder, err)
 	}
 	hasFile := false
 	for _, e := range entries {
@@ -180,7 +181,7 @@ func (p packages) Folder(ctx context.Context, folder string) ([]cuelayer.File, e
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", folder, err)
+		return nil, reading(folder, err)
 	}
 	var out []cuelayer.File
 	for _, e := range entries {
@@ -190,7 +191,7 @@ func (p packages) Folder(ctx context.Context, folder string) ([]cuelayer.File, e
 		file := path.Join(folder, e.Name)
 		data, err := p.s.ReadFile(ctx, file)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+			return nil, reading(file, err)
 		}
 		out = append(out, cuelayer.File{Name: file, Data: data})
 	}

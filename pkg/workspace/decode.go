@@ -89,14 +89,13 @@ func (d *decoder) boolean(f tree.Field) bool {
 }
 
 func (d *decoder) version(root *tree.Node, version string) {
-	switch version {
-	case APIVersion:
-	case "":
-		if root.Field("apiVersion") == nil {
-			d.report("settings-version", root.Pos, "apiVersion is missing", "write apiVersion: "+APIVersion+" at the top")
-		}
-	default:
-		d.report("settings-version", root.Field("apiVersion").Pos, fmt.Sprintf("apiVersion %q is not known here", version),
+	field := root.Field("apiVersion")
+	switch {
+	case version == APIVersion:
+	case field == nil:
+		d.report("settings-version", root.Pos, "apiVersion is missing", "write apiVersion: "+APIVersion+" at the top")
+	case field.Kind == tree.String: // what is no string was told before
+		d.report("settings-version", field.Pos, fmt.Sprintf("apiVersion %q is not known here", version),
 			"this lcm reads "+APIVersion+"; a newer lcm may know it")
 	}
 }

@@ -68,7 +68,7 @@ func (s *Snapshot) Lock(ctx context.Context) (*Lock, error) {
 			return &Lock{missing: true}, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", LockFile, err)
+			return nil, reading(LockFile, err)
 		}
 		return ParseLock(LockFile, src)
 	})

@@ -11,7 +11,6 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
-	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/layer"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
@@ -382,7 +381,7 @@ func (e existence) any(ctx context.Context, stack []LayerRef) (bool, error) {
 		if !ok {
 			entries, err := e.s.files.ReadDir(ctx, path.Clean(dir))
 			// What is no folder of the repository (a link, a file) holds no layers; validation tells about it.
-			if _, odd := errors.AsType[*gitrepo.PathError](err); err != nil && !odd && !errors.Is(err, fs.ErrNotExist) {
+			if _, odd := errors.AsType[*unreadableError](err); err != nil && !odd && !errors.Is(err, fs.ErrNotExist) {
 				return false, err
 			}
 			names = make(map[string]bool, len(entries))

@@ -20,7 +20,7 @@ const codeRule = "settings-rule"
 func (d *decoder) rule(f tree.Field) *rules.Rule {
 	r := &rules.Rule{Name: f.Key, Severity: diag.Error, Pos: f.Pos}
 	if err := address.CheckName("rule", f.Key); err != nil {
-		d.report("settings-name", f.Pos, err.Error(), "")
+		d.report("settings-name", f.Pos, err.Error(), nameHint)
 	}
 	checks := 0
 	check := func(read func(tree.Field)) func(tree.Field) {

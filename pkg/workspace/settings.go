@@ -117,6 +117,9 @@ func ParseSettings(file string, src []byte) (*Settings, error) {
 	return s, nil
 }
 
+// nameHint says what names look like.
+const nameHint = "names are lower case, with digits and hyphens inside: production, eu-west-1"
+
 func (d *decoder) environment(n *tree.Node) Environment {
 	e := Environment{Pos: n.Pos}
 	if n.Kind == tree.String { // a bare name is enough
@@ -133,7 +136,7 @@ func (d *decoder) environment(n *tree.Node) Environment {
 		})
 	}
 	if err := address.CheckName("environment", e.Name); err != nil {
-		d.report("settings-name", e.Pos, err.Error(), "")
+		d.report("settings-name", e.Pos, err.Error(), nameHint)
 	} else if e.Name == address.Base {
 		d.report("settings-name", e.Pos, `"base" is the layer below all environments and cannot be one`, "choose another name")
 	}
@@ -184,7 +187,7 @@ func (d *decoder) layer(n *tree.Node, dimensions []Dimension) string {
 func (d *decoder) namespace(f tree.Field) Namespace {
 	ns := Namespace{Name: f.Key, Pos: f.Pos}
 	if err := address.CheckName("namespace", f.Key); err != nil {
-		d.report("settings-name", f.Pos, err.Error(), "")
+		d.report("settings-name", f.Pos, err.Error(), nameHint)
 	}
 	if f.Value.Kind == tree.Null {
 		return ns
@@ -199,7 +202,7 @@ func (d *decoder) namespace(f tree.Field) Namespace {
 func (d *decoder) target(f tree.Field) Target {
 	t := Target{Name: f.Key, Pos: f.Pos}
 	if err := address.CheckName("target", f.Key); err != nil {
-		d.report("settings-name", f.Pos, err.Error(), "")
+		d.report("settings-name", f.Pos, err.Error(), nameHint)
 	}
 	d.targetFields(f, &t)
 	return t

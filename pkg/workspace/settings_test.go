@@ -96,14 +96,18 @@ targets:
 	}
 }
 
-func TestSettingsFindings(t *testing.T) {
+// fileFault is a file with something wrong in it, and what is told of it.
+type fileFault struct {
+	name, src string
+	want      []string
+}
+
+func settingsFaults() []fileFault {
 	const head = "apiVersion: lcm/v1\nenvironments: [development]\n" // two lines
-	for _, tt := range []struct {
-		name, src string
-		want      []string
-	}{
+	return []fileFault{
 		{"no version", "environments: [a]\n", []string{"1:1 settings-version: apiVersion is missing | write apiVersion: lcm/v1 at the top"}},
 		{"another version", "apiVersion: lcm/v9\nenvironments: [a]\n", []string{`1:13 settings-version: apiVersion "lcm/v9" is not known here | this lcm reads lcm/v1; a newer lcm may know it`}},
+		{"an empty version", "apiVersion: \"\"\nenvironments: [a]\n", []string{`1:13 settings-version: apiVersion "" is not known here | this lcm reads lcm/v1; a newer lcm may know it`}},
 		{"no environments", "apiVersion: lcm/v1\n", []string{"1:1 settings-environments: no environments | list them in promotion order, for example: environments: [{name: development}, {name: production}]"}},
 		{"an environment twice", "apiVersion: lcm/v1\nenvironments: [a, b, a]\n", []string{`2:22 settings-environments: environment "a" stands twice | remove one`}},
 		{"base is none", "apiVersion: lcm/v1\nenvironments:\n  - name: base\n", []string{`3:11 settings-name: "base" is the layer below all environments and cannot be one | choose another name`}},
@@ -128,7 +132,11 @@ func TestSettingsFindings(t *testing.T) {
 		{"secrets into a folder", head + "targets:\n  t: {type: dir, path: x, secrets: {type: dir, path: y}}\n", []string{"4:36 settings-target: secrets can go to a vault only | write type: vault"}},
 		{"an unknown login", head + "targets:\n  t: {type: vault, address: x, auth: {method: approl}}\n", []string{`4:38 settings-target: unknown auth method "approl" | did you mean approle?`}},
 		{"several at once, in order", "environments: [base]\ntargets: []\nfoo: 1\n", []string{"1:1 settings-version: ", "1:16 settings-name: ", "2:10 settings-type: ", "3:1 settings-unknown-field: "}},
-	} {
+	}
+}
+
+func TestSettingsFindings(t *testing.T) {
+	for _, tt := range settingsFaults() {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ParseSettings(SettingsFile, []byte(tt.src))
 			got := told(t, err)

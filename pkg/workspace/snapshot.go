@@ -85,7 +85,7 @@ func (s *Snapshot) Settings(ctx context.Context) (*Settings, error) {
 			return nil, diag.WithHint(&NotConfigRepositoryError{s.w.repo.Root()}, "make it one: lcm init %s", s.w.repo.Root())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", SettingsFile, err)
+			return nil, reading(SettingsFile, err)
 		}
 		return ParseSettings(SettingsFile, src)
 	})
@@ -116,7 +116,7 @@ func (s *Snapshot) SchemaSources(ctx context.Context) ([]schema.Source, error) {
 	sources := slices.Clone(s.w.builtin)
 	entries, err := s.files.ReadDir(ctx, SchemaDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read %s: %w", SchemaDir, err)
+		return nil, reading(SchemaDir, err)
 	}
 	for _, e := range entries {
 		if ext := path.Ext(e.Name); e.Dir || ext != ".cue" && ext != ".json" {
@@ -125,7 +125,7 @@ func (s *Snapshot) SchemaSources(ctx context.Context) ([]schema.Source, error) {
 		file := path.Join(SchemaDir, e.Name)
 		data, err := s.files.ReadFile(ctx, file)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+			return nil, reading(file, err)
 		}
 		sources = append(sources, schema.Source{File: file, Data: data})
 	}
@@ -209,7 +209,7 @@ func (s *Snapshot) Tenant(ctx context.Context, name string) (*Tenant, error) {
 			return nil, Unknown("tenant", name, known)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+			return nil, reading(file, err)
 		}
 		return ParseTenant(name, file, src)
 	})
@@ -267,7 +267,7 @@ func (s *Snapshot) Layer(ctx context.Context, file string) (*File, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+			return nil, reading(file, err)
 		}
 		if path.Ext(file) == ".cue" {
 			return s.cueLayer(ctx, file, src)

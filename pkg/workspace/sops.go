@@ -34,7 +34,7 @@ func (s *Snapshot) SopsDrift(ctx context.Context) (diag.List, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", SopsFile, err)
+		return nil, reading(SopsFile, err)
 	}
 	doc, err := yamldoc.Parse(SopsFile, src)
 	if err != nil {

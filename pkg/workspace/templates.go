@@ -3,7 +3,6 @@ package workspace
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -44,7 +43,7 @@ func (s *Snapshot) templateSet(ctx context.Context, pins map[string]pin.Pin) (*t
 	sources := slices.Clone(s.w.templates)
 	entries, err := s.files.ReadDir(ctx, TemplateDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read %s: %w", TemplateDir, err)
+		return nil, reading(TemplateDir, err)
 	}
 	for _, e := range entries {
 		if e.Dir || path.Ext(e.Name) != ".yaml" {
@@ -53,7 +52,7 @@ func (s *Snapshot) templateSet(ctx context.Context, pins map[string]pin.Pin) (*t
 		file := path.Join(TemplateDir, e.Name)
 		data, err := s.files.ReadFile(ctx, file)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+			return nil, reading(file, err)
 		}
 		sources = append(sources, template.Source{File: file, Data: data})
 	}

@@ -47,12 +47,9 @@ namespaces: []
 	}
 }
 
-func TestTenantFindings(t *testing.T) {
+func tenantFaults() []fileFault {
 	const head = "apiVersion: lcm/v1\nname: acme\n" // two lines
-	for _, tt := range []struct {
-		name, src string
-		want      []string
-	}{
+	return []fileFault{
 		{"another name", "apiVersion: lcm/v1\nname: globex\n", []string{`2:7 tenant-name: name is "globex", and the folder is "acme" | the folder's name counts: make them the same`}},
 		{"misspelt", head + "recipient: []\n", []string{`3:1 settings-unknown-field: tenant.yaml has no field "recipient" | did you mean recipients?`}},
 		{"a broken key", head + "recipients:\n  - age1broken\n", []string{"4:5 tenant-recipient: "}},
@@ -62,7 +59,11 @@ func TestTenantFindings(t *testing.T) {
 		{"namespaces that are no names", head + "namespaces: [[a]]\n", []string{"3:14 settings-type: a namespace must be a string, and this is a list"}},
 		{"an empty list is written []", head + "namespaces:\n", []string{"3:12 settings-type: namespaces must be a list, and this is empty"}},
 		{"a list that is none", head + "namespaces: inference\n", []string{"3:13 settings-type: namespaces must be a list, and this is a string"}},
-	} {
+	}
+}
+
+func TestTenantFindings(t *testing.T) {
+	for _, tt := range tenantFaults() {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ParseTenant("acme", TenantFile("acme"), []byte(tt.src))
 			got := told(t, err)

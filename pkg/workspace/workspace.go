@@ -73,7 +73,7 @@ func (w *Workspace) Keyring() *seal.Keyring { return w.keyring }
 
 // Worktree gives the snapshot of the files as they lie in the working tree now.
 func (w *Workspace) Worktree() *Snapshot {
-	return w.snapshot(settled{w.repo.Worktree(), &sync.Map{}})
+	return w.snapshot(settled{placed{w.repo.Worktree()}, &sync.Map{}})
 }
 
 // At gives the snapshot of a revision: anything that git rev-parse takes.
@@ -86,7 +86,7 @@ func (w *Workspace) At(ctx context.Context, rev string) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.snapshot(files), nil
+	return w.snapshot(placed{files}), nil
 }
 
 // Overlay gives the snapshot that base would be with some files replaced, or removed where the content is nil.

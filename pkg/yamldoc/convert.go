@@ -306,6 +306,10 @@ func (c *converter) key(n *yaml.Node) (name string, at diag.Position, ok bool) {
 		if n.Anchor != "" {
 			c.value(n) // for aliases to it
 		}
+		if len(n.Value) > MaxKey {
+			c.report("yaml-key-size", at, fmt.Sprintf("the key has %d bytes, more than %d", len(n.Value), MaxKey), "keys are names: write the text as a value")
+			return n.Value, at, false
+		}
 		_, tag := c.tag(n, at)
 		kind := tree.String
 		if n.Style&quotedStyles == 0 && tag == "" {

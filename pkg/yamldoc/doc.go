@@ -20,6 +20,8 @@ import (
 // The limits of a document.
 const (
 	MaxSize    = 16 << 20 // bytes of source
+	MaxValues  = 500_000  // keys, values and items in the source; the parser takes some hundred bytes for each
+	MaxKey     = 4 << 10  // bytes of one key
 	MaxDepth   = 100      // nested maps and lists, aliases expanded
 	MaxAliased = 200_000  // values that stand in the tree only because aliases and merge keys repeat them
 )

@@ -36,6 +36,10 @@ func parse(file string, src []byte) (*Doc, *source, *yaml.Node, error) {
 	if len(findings) > 0 {
 		return nil, nil, nil, findings.Sorted()
 	}
+	if s.crowded() {
+		return nil, nil, nil, diag.List{s.finding("yaml-size", diag.Position{File: file}, fmt.Sprintf("the file holds more than %d values", MaxValues),
+			"split it into several namespaces")}
+	}
 	body, extra, err := decode(src)
 	if err != nil {
 		return nil, nil, nil, diag.List{s.syntaxError(err)}
@@ -191,6 +195,7 @@ var syntaxHints = []struct{ message, hint string }{
 	{"undefined tag handle", "quote the value if it is text that starts with !"},
 	{"did not find expected whitespace or line break", "quote the value if it is text that starts with !"},
 	{"found a tab character", "indent with spaces"},
+	{"did not find expected <document start>", "one file holds one document: remove the line with ... or %"},
 }
 
 func syntaxHint(message string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -96,8 +97,42 @@ func (s *source) badChar(off int) diag.Finding {
 		`remove it, or write it as an escape in double quotes: "\u%04x"`, r)
 }
 
+// crowded reports whether the file may hold more than MaxValues values. The parser beneath has no bound and would take
+// gigabytes, so it is told from what a value can begin behind; that text may hold the same characters too is of no account
+// at this number.
+func (s *source) crowded() bool {
+	if len(s.data) <= MaxValues {
+		return false
+	}
+	n := 0
+	for i, c := range s.data {
+		switch c {
+		case '[', '{', ',':
+			n++
+		case ':', '-', '?':
+			if i+1 == len(s.data) || isBlank(s.data[i+1]) || s.data[i+1] == '\n' || s.data[i+1] == '\r' {
+				n++
+			}
+		}
+		if n > MaxValues {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *source) finding(code string, at diag.Position, message, hint string, args ...any) diag.Finding {
-	return diag.Finding{Code: code, Severity: diag.Error, Message: message, Hint: fmt.Sprintf(hint, args...), Position: at}
+	return diag.Finding{Code: code, Severity: diag.Error, Message: shortened(message), Hint: shortened(fmt.Sprintf(hint, args...)), Position: at}
+}
+
+// maxMessage bounds what is said of one fault, in bytes: it repeats what the file says, which may be megabytes.
+const maxMessage = 400
+
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
 // offset gives the byte offset of a line and column, both counted from 1. A place behind the end is the end.

@@ -7,6 +7,7 @@ package display
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -61,10 +62,7 @@ func document(kind string, report any) ([]byte, error) {
 
 // Error writes an error to Err: what happened, and what to do about it.
 func Error(t *term.IO, err error, code int, asJSON bool) {
-	var findings diag.List
-	for _, l := range unwrapFindings(err) {
-		findings = append(findings, l...)
-	}
+	findings, _ := errors.AsType[diag.List](err)
 	if asJSON {
 		_ = JSON(t.Err, "Error", errorReport{err.Error(), diag.HintOf(err), code, findings})
 		return
@@ -72,8 +70,8 @@ func Error(t *term.IO, err error, code int, asJSON bool) {
 	s := t.ErrStyle()
 	if len(findings) > 0 {
 		_ = FindingsText(t.Err, findings, s)
-		if _, bare := err.(diag.List); bare { //nolint:errorlint // only the list itself has said everything
-			return
+		if err.Error() == findings.Error() {
+			return // they have said everything
 		}
 	}
 	_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Red("error:"), err)
@@ -87,20 +85,6 @@ type errorReport struct {
 	Hint     string    `json:"hint,omitempty"`
 	ExitCode int       `json:"exitCode"`
 	Findings diag.List `json:"findings,omitempty"`
-}
-
-func unwrapFindings(err error) []diag.List {
-	for err != nil {
-		if l, ok := err.(diag.List); ok { //nolint:errorlint // walking the chain by hand to stop at the first
-			return []diag.List{l}
-		}
-		u, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // as above
-		if !ok {
-			return nil
-		}
-		err = u.Unwrap()
-	}
-	return nil
 }
 
 // FindingsText writes findings for people: each with its place, its message, and below it the hint and the other places.
