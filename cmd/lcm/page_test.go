@@ -68,7 +68,7 @@ func session(ts *testscript.TestScript, block []string) (out []string) {
 
 // anonymous takes out of a page what is another at every run: the names of commits.
 func anonymous(text string) string {
-	return regexp.MustCompile(`\b[0-9a-f]{10}\b`).ReplaceAllString(text, "…")
+	return regexp.MustCompile(`\b([0-9a-f]{10}|[0-9]{4}-[0-9]{2}-[0-9]{2})\b`).ReplaceAllString(text, "…")
 }
 
 func TestPageTellsDifferences(t *testing.T) {
