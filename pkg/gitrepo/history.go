@@ -209,7 +209,7 @@ func (r *Repo) Blame(ctx context.Context, rev Revision, path string, lines []int
 			return result, nil
 		}
 	}
-	args := []string{"blame", "--porcelain"}
+	args := []string{"blame", "--porcelain", "--no-textconv"} // lines are those of the file
 	for _, span := range spans(lines) {
 		args = append(args, fmt.Sprintf("-L%d,%d", span[0], span[1]))
 	}

@@ -144,8 +144,9 @@ func Sops(existing []byte, tenants []*workspace.Tenant, secretNames []string) ([
 
 // Attributes gives .gitattributes with what lcm needs in it, keeping what is there.
 func Attributes(existing []byte) []byte {
-	return withLines(existing, "# Layer files have one line ending on every machine: a byte changed is a byte signed.",
+	existing = withLines(existing, "# Layer files have one line ending on every machine: a byte changed is a byte signed.",
 		address.Root+"/** text eol=lf", workspace.SettingsFile+" text eol=lf", SopsFile+" text eol=lf")
+	return withLines(existing, "# git diff shows them readable, in clones where lcm hooks install was run.", address.Root+"/**/*.yaml diff=lcm")
 }
 
 // Ignore gives .gitignore with lcm's own folder in it, keeping what is there.

@@ -85,6 +85,14 @@ func runInit(ctx context.Context, e *env, o *initOptions) error {
 	if err != nil {
 		return err
 	}
+	if !o.dryRun {
+		if repo, err = gitrepo.Open(ctx, report.Root); err != nil {
+			return err
+		}
+		if report.Set, err = installDrivers(ctx, repo, false); err != nil {
+			return err
+		}
+	}
 	if o.format.JSON() {
 		return display.JSON(e.IO.Out, "Init", report)
 	}

@@ -9,17 +9,18 @@ import (
 
 // Init is what lcm init found and made.
 type Init struct {
-	Root           string   `json:"root"`
-	DryRun         bool     `json:"dryRun,omitempty"`
-	Created        bool     `json:"created"` // the Git repository itself
-	Commit         string   `json:"commit,omitempty"`
-	Files          []string `json:"files"`
-	Signer         string   `json:"signer,omitempty"`
-	SigningKey     string   `json:"signingKey,omitempty"`
-	SigningKeyMade bool     `json:"signingKeyMade,omitempty"`
-	IdentityFile   string   `json:"identityFile,omitempty"`
-	IdentityMade   bool     `json:"identityMade,omitempty"`
-	Recipients     []string `json:"recipients,omitempty"`
+	Root           string    `json:"root"`
+	DryRun         bool      `json:"dryRun,omitempty"`
+	Created        bool      `json:"created"` // the Git repository itself
+	Commit         string    `json:"commit,omitempty"`
+	Files          []string  `json:"files"`
+	Signer         string    `json:"signer,omitempty"`
+	SigningKey     string    `json:"signingKey,omitempty"`
+	SigningKeyMade bool      `json:"signingKeyMade,omitempty"`
+	IdentityFile   string    `json:"identityFile,omitempty"`
+	IdentityMade   bool      `json:"identityMade,omitempty"`
+	Recipients     []string  `json:"recipients,omitempty"`
+	Set            []Setting `json:"set,omitempty"` // in this clone's Git configuration
 }
 
 // InitText writes the report of lcm init for people.
@@ -35,6 +36,8 @@ func InitText(t *term.IO, r Init) error {
 	switch {
 	case r.DryRun:
 		fmt.Fprintf(&b, "dry run: nothing was written. In %s there would be\n", s.Bold(r.Root))
+	case r.Commit == "" && len(r.Set) > 0:
+		fmt.Fprintf(&b, "%s is a config repository already: this clone was told to call lcm for git diff\n", s.Bold(r.Root))
 	case r.Commit == "":
 		fmt.Fprintf(&b, "%s is a config repository already: nothing to do\n", s.Bold(r.Root))
 	case r.Created:
