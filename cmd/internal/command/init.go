@@ -326,6 +326,9 @@ func (o *initOptions) commit(ctx context.Context, e *env, w *workspace.Workspace
 	if err != nil {
 		return err
 	}
+	if tenants, err := base.Tenants(ctx); err == nil {
+		report.HasTenants = slices.ContainsFunc(tenants, func(t string) bool { return t != address.Global })
+	}
 	request := change.Request{Kind: "init", Subject: "start the config repository", Files: files, Now: e.now()}
 	if _, err := base.ReadFile(ctx, workspace.SettingsFile); err == nil {
 		request.Subject = "complete the config repository's own files"

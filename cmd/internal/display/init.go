@@ -21,6 +21,7 @@ type Init struct {
 	IdentityMade   bool      `json:"identityMade,omitempty"`
 	Recipients     []string  `json:"recipients,omitempty"`
 	Set            []Setting `json:"set,omitempty"` // in this clone's Git configuration
+	HasTenants     bool      `json:"-"`
 }
 
 // InitText writes the report of lcm init for people.
@@ -68,7 +69,11 @@ func InitText(t *term.IO, r Init) error {
 	if r.IdentityMade && !r.DryRun {
 		t.Note("keep a copy of %s somewhere safe: without it, what is encrypted to it is lost", r.IdentityFile)
 	}
-	if !r.DryRun {
+	switch {
+	case r.DryRun:
+	case r.HasTenants:
+		t.Note("next: lcm validate")
+	default:
 		t.Note("next: lcm tenant add NAME --generate, then lcm namespace add NAME --module MODULE")
 	}
 	return nil
