@@ -114,20 +114,19 @@ func (h *hasher) folder(ctx context.Context, dir, below string) error {
 }
 
 func (h *hasher) file(path string) (string, error) {
+	n, whole, err := readSmall(path, h.buffer)
+	if err != nil {
+		return "", err
+	}
+	if whole { // nearly all are as small as that
+		return ContentDigest(h.buffer[:n]), nil
+	}
 	f, err := os.Open(path) //nolint:gosec // inside the working tree
 	if err != nil {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // a handle for reading
-	n, err := io.ReadFull(f, h.buffer)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return ContentDigest(h.buffer[:n]), nil // nearly all are as small as that
-	}
-	if err != nil {
-		return "", err
-	}
 	hash := sha256.New()
-	hash.Write(h.buffer[:n])
 	if _, err := io.CopyBuffer(hash, struct{ io.Reader }{f}, h.buffer); err != nil {
 		return "", err
 	}
