@@ -163,6 +163,7 @@ func TestRefused(t *testing.T) {
 		{"misspelt mark", head + `"properties": {"a": {"x-secrt": true}}}`, `m.json:1:70 mark there is no keyword "x-secrt" | did you mean x-secret?`},
 		{"mark", head + `"properties": {"a": {"x-secret": "API Key"}}}`, `m.json:1:82 mark x-secret is not understood | write "x-secret": "api-key", "x-rotation": "90d"`},
 		{"rotation of what is no secret", head + `"properties": {"a": {"x-rotation": "90d"}}}`, `m.json:1:84 mark x-secret is not understood | write "x-secret": "api-key", "x-rotation": "90d"`},
+		{"mark where nothing is declared", head + `"not": {"properties": {"a": {"x-secret": true}}}}`, `m.json:1:78 mark x-secret means nothing below not, which only asks | mark the field where it is declared`},
 		{"merge", head + `"properties": {"a": {"x-merge": "key"}}}`, `m.json:1:81 mark x-merge does not say how | write "append", "prepend", "replace", "merge" or "key=name"`},
 		{"type", head + `"type": "strng"}`, `m.json:1:57 invalid type is not a type, or a list of types | the types are null, boolean, number, string, array, object, integer`},
 		{"count", head + `"properties": {"a": {"minLength": -1}}}`, `m.json:1:83 invalid minLength is not a number of things`},

@@ -115,6 +115,9 @@ func (t *translator) checkKeyword(m member, r role) {
 	switch r {
 	case isSchema:
 		t.check(v)
+		if at := markBelow(v); at != nil && slices.Contains(asking[:], m.key) {
+			t.refuse(t.rules.Mark, at.pos, fmt.Sprintf("%s means nothing below %s, which only asks", at.key, m.key), "mark the field where it is declared")
+		}
 	case isSchemas:
 		if v.kind != array || len(v.items) == 0 {
 			wrong("a list of schemas")
@@ -167,6 +170,27 @@ func (t *translator) checkKeyword(m member, r role) {
 		t.refuse(t.rules.Invalid, m.pos, m.key+" is not supported", instead[m.key])
 	case isNote, isMark:
 	}
+}
+
+// asking are the keywords whose schemas say nothing about what is there.
+var asking = [...]string{"if", "not", "contains", "propertyNames"}
+
+// markBelow finds a mark in a schema.
+func markBelow(s *value) *member {
+	for i, m := range s.members {
+		if slices.Contains(marks[:], m.key) && !m.value.isFalse() {
+			return &s.members[i]
+		}
+		if at := markBelow(m.value); at != nil && m.key != "enum" && m.key != "const" && m.key != "default" && m.key != "examples" {
+			return at
+		}
+	}
+	for _, item := range s.items {
+		if at := markBelow(item); at != nil {
+			return at
+		}
+	}
+	return nil
 }
 
 func isNameList(v *value) bool {

@@ -276,7 +276,7 @@ func (b *builder) member(name string, entries []entry) *member {
 		if e.guard != "" && isRequired {
 			m.needed = append(m.needed, condition{conditionText(e.guard), b.text.position(e.field.Pos())})
 		}
-		if conditional {
+		if conditional && !strings.Contains(guard, oneAlternative) {
 			m.guards = append(m.guards, condition{conditionText(e.guard), b.text.position(e.field.Pos())})
 			guard = ""
 		} else if _, isPattern := patternLabel(e.field.Label); e.guard == "" && !isPattern {

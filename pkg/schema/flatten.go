@@ -114,6 +114,13 @@ func (b *builder) flatten(c *conj, e ast.Expr, guard string) {
 			c.computed = true
 			c.leave(x, guard)
 		}
+	case *ast.CallExpr:
+		if guard != "" {
+			c.leave(x, guard)
+			b.spread(c, x, guard)
+			return
+		}
+		b.flattenCall(c, x)
 	default:
 		if guard != "" {
 			c.leave(e, guard)
@@ -145,8 +152,6 @@ func (b *builder) flattenScalar(c *conj, e ast.Expr) {
 		default:
 			b.flattenBound(c, x)
 		}
-	case *ast.CallExpr:
-		b.flattenCall(c, x)
 	case *ast.Interpolation:
 		c.kinds &= kindsOf(tree.String)
 		c.computed = true
@@ -364,6 +369,8 @@ func (b *builder) source(n ast.Node) string {
 func (b *builder) flattenChoice(c *conj, x *ast.BinaryExpr, guard string) {
 	if guard != "" {
 		c.leave(x, guard)
+		b.flatten(c, x.X, alternative(guard))
+		b.flatten(c, x.Y, alternative(guard))
 		return
 	}
 	var arms []choice

@@ -97,6 +97,42 @@ func (b *builder) flattenCall(c *conj, x *ast.CallExpr) {
 	}
 	c.computed, c.opened = true, true
 	c.leave(x, "")
+	b.spread(c, x, "")
+}
+
+// oneAlternative is the condition, in words, under which the fields of an alternative count. Under it a field is not described:
+// in another alternative it may be anything.
+const oneAlternative = "one of several alternatives holds"
+
+func alternative(guard string) string {
+	if guard == "" {
+		return oneAlternative
+	}
+	return guard + " && " + oneAlternative
+}
+
+// spread adds the structs among the arguments of close, matchN and matchIf under a condition, for their marks' sake: a secret
+// is one wherever it is declared. What matchN(0, …) has is what must not be.
+func (b *builder) spread(c *conj, x *ast.CallExpr, guard string) {
+	id, ok := x.Fun.(*ast.Ident)
+	if !ok || id.Node != nil {
+		return
+	}
+	switch args := x.Args; {
+	case id.Name == "close" && len(args) == 1:
+		b.flatten(c, args[0], guard)
+	case id.Name == "matchIf" && len(args) == 3:
+		b.flatten(c, args[1], alternative(guard))
+		b.flatten(c, args[2], alternative(guard))
+	case id.Name == "matchN" && len(args) == 2:
+		list, ok := args[1].(*ast.ListLit)
+		if n, isNumber := args[0].(*ast.BasicLit); !ok || isNumber && n.Value == "0" {
+			return
+		}
+		for _, arm := range list.Elts {
+			b.flatten(c, arm, alternative(guard))
+		}
+	}
 }
 
 // validator adds a function of one of CUE's packages that demands something. Those not known here may also compute a
