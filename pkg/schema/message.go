@@ -168,6 +168,9 @@ func satisfy(expression string) string {
 	if words, ok := demands[strings.TrimSuffix(expression, "()")]; ok {
 		return words
 	}
+	if n, ok := strings.CutPrefix(expression, "math.MultipleOf("); ok {
+		return "be a multiple of " + strings.TrimSuffix(n, ")")
+	}
 	return "satisfy " + expression
 }
 
