@@ -26,11 +26,14 @@ test: ## run the unit and script tests; needs Go, Git and ssh-keygen
 race: ## the tests of everything concurrent under the race detector; needs a C compiler
 	go test -race -short ./pkg/bundle ./pkg/diff ./pkg/gitrepo ./pkg/publish/... ./pkg/schema ./pkg/seal ./pkg/validate ./pkg/workspace
 
-test-integration: ## run all tests against real servers and the sops CLI, which are built first
+# The packages with tests of that kind. What needs no server is make test's.
+INTEGRATION = $(sort $(dir $(addprefix ./,$(shell grep -rl --include='*_test.go' '^//go:build integration' cmd pkg))))
+
+test-integration: ## run the tests against real servers and the sops CLI, which are built first
 	testdata/tools/build.sh vault
 	testdata/tools/build.sh versitygw
 	testdata/tools/build.sh sops
-	go test -tags integration ./...
+	go test -tags integration -skip '^(TestScript|TestHostile)$$' $(INTEGRATION)
 	cd testdata/oracle/sopslib && CGO_ENABLED=0 go test ./...
 
 bench: build ## time lcm against its peers; BENCHFLAGS='-o docs/benchmarks.md' writes the page
