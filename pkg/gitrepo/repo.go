@@ -207,6 +207,9 @@ func (r *Repo) Root() string { return r.root }
 // GitDir gives the absolute path of the git directory: in a linked worktree, of that worktree's own.
 func (r *Repo) GitDir() string { return r.gitDir }
 
+// CommonDir gives the absolute path of the git directory that all worktrees of the repository share.
+func (r *Repo) CommonDir() string { return r.commonDir }
+
 // runDir is where git commands run.
 func (r *Repo) runDir() string {
 	if r.root == "" {

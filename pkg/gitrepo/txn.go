@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/filelock"
 )
 
 // A transaction is one write to the working tree, and in a commit also to HEAD and the index. It has a folder of its own,
@@ -86,7 +87,7 @@ func (r *Repo) begin() (*txn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok, err := tryLock(owner); err != nil || !ok || !stillThere(owner) {
+		if ok, err := filelock.Try(owner); err != nil || !ok || !stillThere(owner) {
 			_ = owner.Close()
 			if err != nil {
 				return nil, fmt.Errorf("lock %s: %w", owner.Name(), err)
@@ -270,7 +271,7 @@ func (r *Repo) recoverOne(ctx context.Context, id, dir string) (*Recovery, error
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := tryLock(owner); err != nil || !ok || !stillThere(owner) {
+	if ok, err := filelock.Try(owner); err != nil || !ok || !stillThere(owner) {
 		return nil, errors.Join(err, owner.Close())
 	}
 	t := &txn{repo: r, id: id, dir: dir, staging: dir, owner: owner}

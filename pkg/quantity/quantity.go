@@ -7,6 +7,7 @@ package quantity
 import (
 	"math/big"
 	"strings"
+	"time"
 
 	"github.com/llm-devops/lcm/pkg/tree"
 )
@@ -43,6 +44,16 @@ type Quantity struct {
 
 // String gives the quantity as it was written.
 func (q Quantity) String() string { return q.text }
+
+// Duration gives a duration, cut to nanoseconds; ok is false for what is none, or longer than a [time.Duration] can be.
+func (q Quantity) Duration() (d time.Duration, ok bool) {
+	if q.Kind != Duration {
+		return 0, false
+	}
+	nanoseconds := new(big.Rat).Mul(q.rat, big.NewRat(int64(time.Second), 1))
+	whole := new(big.Int).Quo(nanoseconds.Num(), nanoseconds.Denom())
+	return time.Duration(whole.Int64()), whole.IsInt64()
+}
 
 // Compare orders two quantities of one kind; ok is false where they measure different things.
 func Compare(a, b Quantity) (order int, ok bool) {

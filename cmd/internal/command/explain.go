@@ -7,7 +7,9 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 type explainOptions struct {
@@ -73,17 +75,8 @@ func runExplain(ctx context.Context, e *env, o *explainOptions) error {
 		return noSuchKey(ctx, s, a, key, r.Root, false)
 	}
 	if o.Reveal {
-		for i := range report.Values {
-			v := &report.Values[i]
-			if v.Value, err = s.Reveal(ctx, v.Value); err != nil {
-				return err
-			}
-			for j := range v.Sources {
-				// What cannot be opened stays masked: the value that counts was opened above.
-				if v.Sources[j].Value, err = s.RevealWhatOpens(ctx, v.Sources[j].Value); err != nil {
-					return err
-				}
-			}
+		if report.Values, err = revealExplained(ctx, e, w, s, a, report.Values); err != nil {
+			return err
 		}
 	}
 	if err := s.Blame(ctx, report.Values); err != nil {
@@ -93,4 +86,34 @@ func runExplain(ctx context.Context, e *env, o *explainOptions) error {
 		return display.JSON(e.IO.Out, "Explanation", report)
 	}
 	return display.ExplainText(e.IO, report)
+}
+
+// revealExplained opens the secrets of explanations, and records that.
+func revealExplained(
+	ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot, a address.Address, values []workspace.Explanation,
+) ([]workspace.Explanation, error) {
+	var keys []string
+	for _, v := range values {
+		found := secretKeys(v.Key, v.Value)
+		for _, source := range v.Sources {
+			found = append(found, secretKeys(v.Key, source.Value)...)
+		}
+		keys = append(keys, found...)
+	}
+	return revealed(ctx, e, w, s, access{action: "explain", address: a, keys: keys}, func() ([]workspace.Explanation, error) {
+		var err error
+		for i := range values {
+			v := &values[i]
+			if v.Value, err = s.Reveal(ctx, v.Value); err != nil {
+				return nil, err
+			}
+			for j := range v.Sources {
+				// What cannot be opened stays masked: the value that counts was opened above.
+				if v.Sources[j].Value, err = s.RevealWhatOpens(ctx, v.Sources[j].Value); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return values, nil
+	})
 }

@@ -31,7 +31,7 @@ func newGet(e *env) *cobra.Command {
 		Long: `Show the resolved values of an address, or of one key.
 
 One scalar is written as it is, without quotes, for scripts; everything else as YAML or JSON. Secrets are masked unless
---reveal. A pattern (acme, acme/production, */production/inference) gives one document per address.`,
+--reveal, which the access log records (lcm audit access). A pattern (acme, acme/production, */production/inference) gives one document per address.`,
 		Example: `  lcm get acme/production/inference parameters.temperature
   lcm get acme/production/inference providers.openai.api_key --reveal
   lcm get acme/production/inference --at v1.4.0 -o json
@@ -81,16 +81,16 @@ func runGet(ctx context.Context, e *env, o *getOptions) error {
 		if value == nil {
 			return noSuchKey(ctx, s, a, key, root, o.layer)
 		}
-		if value, err = o.reveal(ctx, e, s, a, key, value); err != nil {
+		if value, err = o.reveal(ctx, e, w, s, a, key, value); err != nil {
 			return err
 		}
 		return display.Config(e.IO, display.NewConfig(a, s.Revision().String(), o.key, value, o.Reveal), o.format.Name)
 	}
-	return o.many(ctx, e, s, key)
+	return o.many(ctx, e, w, s, key)
 }
 
 // many writes one document per address of a pattern; addresses without the key are left out.
-func (o *getOptions) many(ctx context.Context, e *env, s *workspace.Snapshot, key tree.Path) error {
+func (o *getOptions) many(ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot, key tree.Path) error {
 	addresses, err := match(ctx, s, o.pattern)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (o *getOptions) many(ctx context.Context, e *env, s *workspace.Snapshot, ke
 		if value == nil {
 			continue
 		}
-		if value, err = o.reveal(ctx, e, s, a, key, value); err != nil {
+		if value, err = o.reveal(ctx, e, w, s, a, key, value); err != nil {
 			return err
 		}
 		found = true
@@ -182,9 +182,11 @@ func (o *getOptions) read(ctx context.Context, s *workspace.Snapshot, a address.
 }
 
 // reveal opens secrets where --reveal asks for it, and otherwise says that a single one is masked.
-func (o *getOptions) reveal(ctx context.Context, e *env, s *workspace.Snapshot, a address.Address, key tree.Path, value *tree.Node) (*tree.Node, error) {
+func (o *getOptions) reveal(
+	ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot, a address.Address, key tree.Path, value *tree.Node,
+) (*tree.Node, error) {
 	if o.Reveal {
-		return s.Reveal(ctx, value)
+		return revealed(ctx, e, w, s, access{action: "get", address: a, keys: secretKeys(key, value)}, func() (*tree.Node, error) { return s.Reveal(ctx, value) })
 	}
 	if value.Secret {
 		e.IO.Warn("%s of %s is secret, and what is written is a mask; --reveal shows it", key, a)

@@ -64,5 +64,5 @@ type Read struct {
 // Bind adds the flags.
 func (r *Read) Bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.At, "at", "", "read at `REV`, a commit, tag or branch, in place of the worktree")
-	cmd.Flags().BoolVar(&r.Reveal, "reveal", false, "show secrets")
+	cmd.Flags().BoolVar(&r.Reveal, "reveal", false, "show secrets; the access log records it")
 }
