@@ -8,6 +8,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
@@ -142,4 +143,29 @@ func (p *part) mac(ctx context.Context, f *workspace.File, told diag.List) error
 		Code: "unreadable-secrets", Severity: diag.Error, Position: diag.Position{File: f.Path}, Message: err.Error(), Hint: hint,
 	})
 	return nil
+}
+
+// Plaintext finds the values of an address's own layer file that stand in secret fields and are not encrypted, and gives the
+// file, nil where there is none. What else is wrong with it is not told: a file that cannot be read has no findings here.
+func Plaintext(ctx context.Context, s *workspace.Snapshot, a address.Address) (*workspace.File, diag.List, error) {
+	f, err := s.LayerOf(ctx, a)
+	if err != nil {
+		return nil, nil, ctx.Err()
+	}
+	if f == nil {
+		return nil, nil, nil
+	}
+	var module *schema.Module
+	if settings, err := s.Settings(ctx); err == nil {
+		if _, ok := settings.Namespace(a.Namespace); ok {
+			module, _ = s.ModuleOf(ctx, a.Namespace) // one that does not compile knows no secrets
+		}
+	}
+	var meta *seal.Metadata
+	if !f.IsCUE() {
+		if meta, err = seal.Inspect(f.Doc); err != nil {
+			return f, nil, ctx.Err()
+		}
+	}
+	return f, plaintext(a, f, meta, module), nil
 }
