@@ -29,6 +29,7 @@ type Metadata struct {
 	Version          string
 	Pos              diag.Position   // of the block's key
 	RecipientPos     []diag.Position // of each recipient
+	Others           []OtherKey      // keys beside age's that open the file too
 
 	file      string
 	rule      rule
@@ -36,6 +37,13 @@ type Metadata struct {
 	mac       string
 	macPos    diag.Position
 	otherKeys string // a kind of keys beside age that the file is encrypted to, "" if none
+}
+
+// OtherKey is a key that is not age's, to which a file is encrypted too.
+type OtherKey struct {
+	Kind string // as in the block: pgp, kms, hc_vault, …
+	Name string // what the block calls it: a fingerprint, an ARN, …
+	Pos  diag.Position
 }
 
 // entry is the data key, encrypted to one recipient.
@@ -169,8 +177,15 @@ func (r *metadataReader) keys() {
 		return
 	}
 	for _, key := range otherKeys {
-		if n := r.block.Field(key); present(n) && r.m.otherKeys == "" {
+		n := r.block.Field(key)
+		if !present(n) {
+			continue
+		}
+		if r.m.otherKeys == "" {
 			r.m.otherKeys = key
+		}
+		for _, item := range n.Items() {
+			r.m.Others = append(r.m.Others, OtherKey{key, otherName(item), item.Pos})
 		}
 	}
 	list := r.block.Field("age")
@@ -203,6 +218,17 @@ func (r *metadataReader) keys() {
 		r.m.RecipientPos = append(r.m.RecipientPos, recipient.Pos)
 		r.m.entries = append(r.m.entries, entry{text, recipient.Reveal(), enc.Reveal()})
 	}
+}
+
+// otherName gives what the block says about a key that is not age's, without what is encrypted to it.
+func otherName(item *tree.Node) string {
+	var parts []string
+	for _, f := range item.Fields() {
+		if f.Key != "enc" && f.Key != "created_at" && f.Value.Kind == tree.String && f.Value.Reveal() != "" {
+			parts = append(parts, f.Value.Reveal())
+		}
+	}
+	return oneLine(strings.Join(parts, " "))
 }
 
 // present reports whether a list of the block has something in it: older versions of SOPS write empty ones.

@@ -60,6 +60,31 @@ func ParseRecipient(s string) (Recipient, error) {
 // String gives the recipient in its canonical form: an SSH key without its comment.
 func (r Recipient) String() string { return r.text }
 
+// Kind gives what kind of key the recipient is: x25519, post-quantum, ssh-ed25519, ssh-rsa, or plugin NAME.
+func (r Recipient) Kind() string {
+	switch name := pluginName(r.text); {
+	case strings.HasPrefix(r.text, "age1pq1"):
+		return "post-quantum"
+	case name != "":
+		return "plugin " + name
+	case strings.HasPrefix(r.text, "ssh-"):
+		kind, _, _ := strings.Cut(r.text, " ")
+		return kind
+	}
+	return "x25519"
+}
+
+// ShortKey gives enough of a recipient's text to know it by.
+func ShortKey(key string) string {
+	if kind, rest, ok := strings.Cut(key, " "); ok {
+		return kind + " …" + rest[max(0, len(rest)-8):]
+	}
+	if len(key) > 20 {
+		return key[:14] + "…"
+	}
+	return key
+}
+
 // pluginName gives the name of the plugin that a recipient needs, "" if it needs none.
 func pluginName(recipient string) string {
 	rest, ok := strings.CutPrefix(recipient, "age1")

@@ -161,26 +161,22 @@ func fitsInt64(n *tree.Node) bool {
 // recipients compares to whom a file is encrypted with to whom the tenant's policy says it should be.
 func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) diag.List {
 	var list diag.List
-	want := t.Keys()
-	hint := fmt.Sprintf("if %s is right: lcm init brings .sops.yaml in line, then sops updatekeys %s re-encrypts the file; setting any secret in it does too", t.File, f.Path)
+	hint := fmt.Sprintf("if %s is right, lcm keys sync --tenant %s re-encrypts the tenant's files to whom it names", t.File, t.Name)
 	at := meta.Pos
 	if at.IsZero() {
 		at = diag.Position{File: f.Path}
 	}
+	foreign, absent := t.Difference(meta.Recipients)
 	var extra, missing []string
-	for _, have := range meta.Recipients {
-		if !slices.Contains(want, have) {
-			extra = append(extra, short(have))
-		}
+	for _, key := range foreign {
+		extra = append(extra, seal.ShortKey(key))
 	}
-	for _, r := range t.Recipients {
-		if !slices.Contains(meta.Recipients, r.Key) {
-			name := short(r.Key)
-			if r.Name != "" {
-				name = r.Name + " (" + name + ")"
-			}
-			missing = append(missing, name)
+	for _, r := range absent {
+		name := seal.ShortKey(r.Key)
+		if r.Name != "" {
+			name = r.Name + " (" + name + ")"
 		}
+		missing = append(missing, name)
 	}
 	if len(extra) > 0 {
 		list = append(list, diag.Finding{
@@ -195,15 +191,4 @@ func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) dia
 		})
 	}
 	return list
-}
-
-// short gives enough of a public key to know it by.
-func short(key string) string {
-	if kind, rest, ok := strings.Cut(key, " "); ok {
-		return kind + " …" + rest[max(0, len(rest)-8):]
-	}
-	if len(key) > 20 {
-		return key[:14] + "…"
-	}
-	return key
 }

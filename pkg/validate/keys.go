@@ -47,6 +47,7 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 		h.texts(tenant, environment, namespace)
 	}
 	h.texts(s.DigestOf(ctx, workspace.SettingsFile), s.DigestOf(ctx, workspace.LockFile))
+	h.texts(s.DigestOf(ctx, workspace.TenantFile(address.Global))) // its recovery keys are everybody's
 	for _, dir := range []string{workspace.SchemaDir, workspace.SharedDir, "templates"} {
 		below, err := s.Digests(ctx, dir)
 		if err != nil {

@@ -211,8 +211,30 @@ func (s *Snapshot) Tenant(ctx context.Context, name string) (*Tenant, error) {
 		if err != nil {
 			return nil, reading(file, err)
 		}
-		return ParseTenant(name, file, src)
+		t, err := ParseTenant(name, file, src)
+		if err != nil || name == address.Global || t.NoPlatform {
+			return t, err
+		}
+		platform, err := s.platformRecovery(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t.Recovery = append(t.Recovery, platform...)
+		return t, nil
 	})
+}
+
+// platformRecovery gives the recovery keys of the platform's own tenant, which open the secrets of every tenant that does not
+// say otherwise.
+func (s *Snapshot) platformRecovery(ctx context.Context) ([]Recipient, error) {
+	if _, err := s.files.ReadFile(ctx, TenantFile(address.Global)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	global, err := s.Tenant(ctx, address.Global)
+	if err != nil {
+		return nil, err
+	}
+	return global.Recovery, nil
 }
 
 // Check says whether an address names a declared tenant, environment (or base) and namespace.

@@ -57,7 +57,7 @@ func (s *Snapshot) SopsDrift(ctx context.Context) (diag.List, error) {
 		report := func(pos diag.Position, message string) {
 			list = append(list, diag.Finding{
 				Code: "sops-policy", Severity: diag.Error, Position: pos, Message: message,
-				Hint: "lcm init writes the rules anew from the tenants' files",
+				Hint: "lcm keys sync writes the rules anew from the tenants' files",
 			})
 		}
 		i := slices.IndexFunc(rules, func(r *tree.Node) bool {

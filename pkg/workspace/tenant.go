@@ -3,6 +3,7 @@ package workspace
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -17,6 +18,8 @@ type Tenant struct {
 	Description string
 	Owners      []string
 	Recipients  []Recipient // to whom the tenant's secrets are encrypted
+	Recovery    []Recipient // to whom they are encrypted for emergencies: the tenant's own, then the platform's
+	NoPlatform  bool        // the platform's recovery keys do not open the tenant's secrets
 	Namespaces  []string    // the namespaces the tenant has; nil for all that have a layer
 	Quotas      Quotas
 	File        string
@@ -59,6 +62,14 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 				}
 			})
 		},
+		"recovery": func(f tree.Field) {
+			d.list(f, func(n *tree.Node) {
+				if r, ok := d.recipient(n); ok {
+					t.Recovery = append(t.Recovery, r)
+				}
+			})
+		},
+		"platform_recovery": func(f tree.Field) { t.NoPlatform = !d.boolean(f) },
 		"namespaces": func(f tree.Field) {
 			t.Namespaces = []string{}
 			d.list(f, func(n *tree.Node) {
@@ -96,11 +107,46 @@ func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
 	return r, true
 }
 
-// Keys gives the tenant's recipients as keys alone.
+// All gives everybody who is to open the tenant's secrets, recipients before recovery keys, each key once. It gives nobody
+// where there are recovery keys alone: secrets that are of no use on an ordinary day were sealed by mistake.
+func (t *Tenant) All() []Recipient {
+	if t == nil || len(t.Recipients) == 0 {
+		return nil
+	}
+	var out []Recipient
+	seen := map[string]bool{}
+	for _, r := range slices.Concat(t.Recipients, t.Recovery) {
+		if !seen[r.Key] {
+			seen[r.Key] = true
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Keys gives [Tenant.All] as keys alone.
 func (t *Tenant) Keys() []string {
-	out := make([]string, len(t.Recipients))
-	for i, r := range t.Recipients {
+	all := t.All()
+	out := make([]string, len(all))
+	for i, r := range all {
 		out[i] = r.Key
 	}
 	return out
+}
+
+// Difference compares to whom a file of the tenant's is encrypted with to whom it should be: extra are the keys that the
+// tenant does not name, missing those of the tenant that the file is not encrypted to.
+func (t *Tenant) Difference(keys []string) (extra []string, missing []Recipient) {
+	want := t.Keys()
+	for _, key := range keys {
+		if !slices.Contains(want, key) && !slices.Contains(extra, key) {
+			extra = append(extra, key)
+		}
+	}
+	for _, r := range t.All() {
+		if !slices.Contains(keys, r.Key) {
+			missing = append(missing, r)
+		}
+	}
+	return extra, missing
 }

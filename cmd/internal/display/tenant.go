@@ -20,6 +20,7 @@ type Tenant struct {
 	Description string      `json:"description,omitempty"`
 	Owners      []string    `json:"owners,omitempty"`
 	Recipients  []Recipient `json:"recipients"`
+	Recovery    []Recipient `json:"recovery,omitempty"`   // the tenant's own recovery keys, then the platform's
 	Namespaces  []string    `json:"namespaces,omitempty"` // empty: all
 	Folder      string      `json:"folder,omitempty"`
 	Files       []string    `json:"files,omitempty"`
@@ -79,6 +80,9 @@ func NewTenant(t *workspace.Tenant) Tenant {
 	for _, r := range t.Recipients {
 		out.Recipients = append(out.Recipients, Recipient{r.Name, r.Key})
 	}
+	for _, r := range t.Recovery {
+		out.Recovery = append(out.Recovery, Recipient{r.Name, r.Key})
+	}
 	return out
 }
 
@@ -107,6 +111,12 @@ func TenantText(t *term.IO, item Tenant) error {
 	fmt.Fprintf(&b, "namespaces: %s\n", namespaces)
 	b.WriteString("recipients: who holds one of these keys can read the tenant's secrets\n")
 	for _, r := range item.Recipients {
+		fmt.Fprintf(&b, "  %s  %s\n", r.Key, s.Dim(r.Name))
+	}
+	if len(item.Recovery) > 0 {
+		b.WriteString("recovery:   so can, in an emergency, who holds one of these\n")
+	}
+	for _, r := range item.Recovery {
 		fmt.Fprintf(&b, "  %s  %s\n", r.Key, s.Dim(r.Name))
 	}
 	if rows := quotasText(s, item.Quotas); len(rows) > 0 {
