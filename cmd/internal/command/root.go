@@ -113,7 +113,9 @@ An address is tenant/environment/namespace; a key is a dotted path in it.`,
 	}{
 		{"start", "Start:", []*cobra.Command{newInit(e), newTenant(e), newNamespace(e), newSchema(e), newTemplate(e), newKeys(e), newHooks(e)}},
 		{"change", "Change:", []*cobra.Command{newSet(e), newUnset(e), newPromote(e)}},
-		{"read", "Read:", []*cobra.Command{newGet(e), newList(e), newExplain(e), newDiff(e), newValidate(e), newAudit(e), newSecret(e)}},
+		{"read", "Read:", []*cobra.Command{
+			newGet(e), newList(e), newExplain(e), newExec(e), newDiff(e), newValidate(e), newAudit(e), newSecret(e),
+		}},
 		{"publish", "Publish:", []*cobra.Command{newPublish(e)}},
 	}
 	for _, g := range groups {
