@@ -41,6 +41,7 @@ type Request struct {
 	Files   map[string][]byte // of the repository's own files, whole; nil removes
 	Subject string            // of the commit; "" makes one from the edits
 	Reason  string            // why, in the author's words
+	Details []gitrepo.Trailer // of the commit, beside those that every change has
 	Now     time.Time         // for what records a time (lastmodified)
 	Sign    gitrepo.SignMode
 }
@@ -476,6 +477,7 @@ func (p *Plan) message() (subject, body string, trailers []gitrepo.Trailer) {
 		}
 		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Keys", Value: strings.Join(keys, ", ")})
 	}
+	trailers = append(trailers, r.Details...)
 	if r.Reason != "" {
 		body = r.Reason
 		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Reason", Value: strings.Join(strings.Fields(r.Reason), " ")})

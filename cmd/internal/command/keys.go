@@ -12,11 +12,13 @@ func newKeys(e *env) *cobra.Command {
 		Short: "See and change who can open the secrets of tenants",
 		Long: `Who may open a tenant's secrets is what its tenant.yaml says: recipients, for every day, and recovery keys, for emergencies. These
 commands change that file and the tenant's encrypted files together, and show where the two differ.`,
-		Example: "  lcm keys list\n  lcm keys list --help",
-		Args:    subcommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  lcm keys list
+  lcm keys add ada --recipient age1qqg… --tenant acme
+  lcm keys sync`,
+		Args: subcommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysList(e))
+	cmd.AddCommand(newKeysList(e), newKeysAdd(e), newKeysSync(e))
 	return cmd
 }
 

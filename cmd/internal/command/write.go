@@ -76,25 +76,28 @@ func (e *env) apply(ctx context.Context, plan *change.Plan, r change.Request, o 
 		return err
 	}
 	report.IdentityFile = e.identityFile
-	switch {
-	case plan.Empty():
-		report.Outcome = display.Unchanged
-	case o.DryRun:
-		report.Outcome = display.Planned
-	case o.NoCommit:
-		if err := plan.Write(ctx); err != nil {
-			return err
-		}
-		report.Outcome = display.Written
-	default:
-		revision, err := plan.Commit(ctx)
-		if err != nil {
-			return err
-		}
-		report.Outcome, report.Commit = display.Committed, revision.String()
+	if report.Outcome, report.Commit, err = carryOut(ctx, plan, o); err != nil {
+		return err
 	}
 	if format.JSON() {
 		return display.JSON(e.IO.Out, "Change", report)
 	}
 	return display.ChangeText(e.IO, report)
+}
+
+// carryOut writes a prepared change, or does not, and says what became of it.
+func carryOut(ctx context.Context, plan *change.Plan, o option.Write) (outcome display.Outcome, commit string, err error) {
+	switch {
+	case plan.Empty():
+		return display.Unchanged, "", nil
+	case o.DryRun:
+		return display.Planned, "", nil
+	case o.NoCommit:
+		return display.Written, "", plan.Write(ctx)
+	}
+	revision, err := plan.Commit(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return display.Committed, revision.String(), nil
 }

@@ -1,0 +1,191 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/change"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/rekey"
+	"github.com/llm-devops/lcm/pkg/scaffold"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+// keysChange is a change of who can open the secrets of tenants: the edited tenant files, and the files that follow them, in
+// one commit.
+type keysChange struct {
+	option.Write
+	format option.Format
+
+	w           *workspace.Workspace
+	base        *workspace.Snapshot
+	kind        string            // of the change
+	subject     string            // of the commit, with %s for the tenants that it changes
+	policy      map[string][]byte // the tenant files that change
+	named       []string          // the tenants that were asked for: all of them or nothing
+	follow      []string          // more tenants that the change is about: what cannot be opened of them is told
+	newDataKeys bool
+	details     []gitrepo.Trailer
+}
+
+// open finds the repository and what the change starts from.
+func (c *keysChange) open(ctx context.Context, e *env) error {
+	var err error
+	if c.w, err = e.workspace(ctx); err != nil {
+		return err
+	}
+	if c.base, err = e.writeBase(ctx, c.w, c.Write); err != nil {
+		return err
+	}
+	_, err = c.base.Settings(ctx)
+	return err
+}
+
+// run makes the change and reports it.
+func (c *keysChange) run(ctx context.Context, e *env) error {
+	after := c.w.Overlay(c.base, c.policy)
+	tenants, err := c.prepare(ctx, e, after)
+	if err != nil {
+		return err
+	}
+	files := maps.Clone(c.policy)
+	if files == nil {
+		files = map[string][]byte{}
+	}
+	for _, t := range tenants {
+		for _, f := range t.Files {
+			files[f.Path] = f.Text
+		}
+	}
+	if files[scaffold.SopsFile], err = scaffold.SopsOf(ctx, after); err != nil {
+		return err
+	}
+	request := c.request(e, tenants, files)
+	plan, err := change.Prepare(ctx, c.w, c.base, request)
+	if err != nil {
+		return err
+	}
+	if err := plan.Err(); err != nil {
+		return err
+	}
+	report, err := display.NewKeysChange(ctx, plan, tenants)
+	if err != nil {
+		return err
+	}
+	if report.Outcome, report.Commit, err = carryOut(ctx, plan, c.Write); err != nil {
+		return err
+	}
+	if err := c.report(e, report); err != nil {
+		return err
+	}
+	return incomplete(tenants)
+}
+
+// request gives what is to be committed.
+func (c *keysChange) request(e *env, tenants []rekey.Tenant, files map[string][]byte) change.Request {
+	r := change.Request{Kind: c.kind, Files: files, Reason: c.Reason, Details: slices.Clone(c.details), Now: e.now()}
+	var names []string
+	for _, t := range tenants {
+		if len(t.Files) > 0 || c.policy[workspace.TenantFile(t.Name)] != nil {
+			names = append(names, t.Name)
+			r.Details = append(r.Details, gitrepo.Trailer{Key: "Lcm-Tenant", Value: t.Name})
+		}
+	}
+	switch {
+	case len(names) == 0: // what is left is not about tenants' files
+		r.Subject = "write " + scaffold.SopsFile + " anew"
+	case len(names) > 3:
+		r.Subject = fmt.Sprintf(c.subject, fmt.Sprintf("%d tenants", len(names)))
+	default:
+		r.Subject = fmt.Sprintf(c.subject, strings.Join(names, ", "))
+	}
+	return r
+}
+
+func (c *keysChange) report(e *env, report *display.KeysChange) error {
+	if c.format.JSON() {
+		return display.JSON(e.IO.Out, "KeysChange", report)
+	}
+	return display.KeysChangeText(e.IO, report)
+}
+
+// tenants gives all tenants that the change is about, each once.
+func (c *keysChange) tenants() []string {
+	out := slices.Clone(c.named)
+	for _, name := range c.follow {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// prepare works out the files. A tenant that was asked for and cannot be brought in line ends it.
+func (c *keysChange) prepare(ctx context.Context, e *env, after *workspace.Snapshot) ([]rekey.Tenant, error) {
+	progress := &term.Progress{}
+	tenants, err := rekey.Prepare(ctx, after, rekey.Options{
+		Tenants: c.tenants(), NewDataKeys: c.newDataKeys, Keyring: c.w.Keyring(), Now: e.now(),
+		Total: func(n int) { progress = e.IO.Progress("re-encrypting", n) },
+		Step:  func() { progress.Step() },
+	})
+	progress.Done()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tenants {
+		if t.Err == nil || !slices.Contains(c.named, t.Name) {
+			continue
+		}
+		if list, ok := errors.AsType[diag.List](t.Err); ok {
+			return nil, list
+		}
+		return nil, fmt.Errorf("tenant %q, of which nothing was written: %w", t.Name, t.Err)
+	}
+	return tenants, nil
+}
+
+// incomplete gives the exit code of a change that left tenants out, which the report has told of.
+func incomplete(tenants []rekey.Tenant) error {
+	for _, t := range tenants {
+		if t.Err != nil {
+			return &silentError{code: exitCode(t.Err), err: t.Err}
+		}
+	}
+	return nil
+}
+
+// tenantFile gives a tenant and the text of its file, as far as the change has come.
+func (c *keysChange) tenantFile(ctx context.Context, name string) (*workspace.Tenant, []byte, error) {
+	s := c.w.Overlay(c.base, c.policy)
+	t, err := s.Tenant(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	src, err := s.ReadFile(ctx, t.File)
+	return t, src, err
+}
+
+// edited takes a new text of a tenant's file in. What opens for the platform's recovery keys follows in all tenants.
+func (c *keysChange) edited(ctx context.Context, t *workspace.Tenant, text []byte, recovery bool) error {
+	if c.policy == nil {
+		c.policy = map[string][]byte{}
+	}
+	c.policy[t.File] = text
+	if recovery && t.Name == address.Global {
+		all, err := c.base.Tenants(ctx)
+		if err != nil {
+			return err
+		}
+		c.follow = all
+	}
+	return nil
+}
