@@ -154,10 +154,14 @@ func parseStatus(out string) ([]string, error) {
 
 // blobAt gives the mode and id of the file at a path of a tree; the zero entry when there is none.
 func (s *objectStore) blobAt(ctx context.Context, root plumbing.Hash, path string) (treeEntry, error) {
+	return blobIn(ctx, s.tree, root, path)
+}
+
+func blobIn(ctx context.Context, read treeReader, root plumbing.Hash, path string) (treeEntry, error) {
 	if root.IsZero() {
 		return treeEntry{}, nil
 	}
-	e, err := walkTree(ctx, s.tree, root, path)
+	e, err := walkTree(ctx, read, root, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return treeEntry{}, nil
 	}

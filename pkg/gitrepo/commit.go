@@ -168,6 +168,9 @@ func (c *commitRun) prepare(ctx context.Context) error {
 		}
 		c.step("swapped")
 	}
+	if err := c.txn.syncFolders(); err != nil {
+		return err
+	}
 	if err := c.makeIndex(ctx); err != nil {
 		return err
 	}

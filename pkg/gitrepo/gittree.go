@@ -117,6 +117,21 @@ func (s *objectStore) commitTree(ctx context.Context, rev Revision) (plumbing.Ha
 // treeReader gives the entries of a tree.
 type treeReader func(ctx context.Context, id plumbing.Hash) ([]treeEntry, error)
 
+// remembered reads each tree once. It is not for concurrent use.
+func remembered(read treeReader) treeReader {
+	known := map[plumbing.Hash][]treeEntry{}
+	return func(ctx context.Context, id plumbing.Hash) ([]treeEntry, error) {
+		if entries, ok := known[id]; ok {
+			return entries, nil
+		}
+		entries, err := read(ctx, id)
+		if err == nil {
+			known[id] = entries
+		}
+		return entries, err
+	}
+}
+
 // walkTree goes from a root tree to the entry at path. A missing entry, or one below a file, is fs.ErrNotExist; one below a
 // symbolic link or a submodule is a [*PathError].
 func walkTree(ctx context.Context, read treeReader, root plumbing.Hash, path string) (treeEntry, error) {

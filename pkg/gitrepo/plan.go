@@ -67,10 +67,11 @@ func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, fi
 	}
 	defer root.Close() //nolint:errcheck // a handle for reading
 	entries := indexed(index, files)
+	trees := remembered(r.objects.tree) // thousands of files are in few folders
 	var dirty []string
 	for _, path := range sortedKeys(files) {
 		content := files[path]
-		old, err := r.objects.blobAt(ctx, p.parent, path)
+		old, err := blobIn(ctx, trees, p.parent, path)
 		if err != nil {
 			return err
 		}

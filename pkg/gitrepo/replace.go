@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // replacement is what is to become of one file of the working tree.
@@ -78,13 +80,21 @@ func (t *txn) stage(files []replacement) error {
 			return err
 		}
 	}
+	var g errgroup.Group
+	g.SetLimit(8) // the fsyncs wait for the same journal commit of the file system, so they overlap well
 	for i, p := range files {
 		if p.remove {
 			continue
 		}
-		if err := t.stageFile(i, p); err != nil {
-			return fmt.Errorf("stage %s: %w", p.path, err)
-		}
+		g.Go(func() error {
+			if err := t.stageFile(i, p); err != nil {
+				return fmt.Errorf("stage %s: %w", p.path, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	return t.record()
 }
@@ -152,6 +162,22 @@ func (t *txn) stageFile(i int, p replacement) (err error) {
 // errEdited says that a file is not what it was when the change was planned.
 var errEdited = errors.New("edited meanwhile")
 
+// syncFolders makes what swapIn did durable. One call for all files: a folder is synced once, however many of its files change.
+func (t *txn) syncFolders() error {
+	synced := map[string]bool{}
+	for _, f := range t.journal.Files {
+		dir := filepath.Dir(t.target(f.Path))
+		if synced[dir] {
+			continue
+		}
+		synced[dir] = true
+		if err := syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // swapIn puts one staged file in place. The file that was there takes its place in the staging folder, and if that turns
 // out not to be the expected one, it is put back: the error is errEdited.
 func (t *txn) swapIn(i int, f journalFile) error {
@@ -175,7 +201,7 @@ func (t *txn) swapIn(i int, f journalFile) error {
 	if ok, err := hasDigest(staged, f.Before); err != nil || !ok {
 		return errors.Join(errEdited, err, exchange(staged, target))
 	}
-	return syncDir(filepath.Dir(target))
+	return nil
 }
 
 func (t *txn) create(staged, target string) error {
@@ -194,7 +220,7 @@ func (t *txn) create(staged, target string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	return nil
 }
 
 func (t *txn) takeAway(staged, target string, f journalFile) error {
@@ -206,7 +232,7 @@ func (t *txn) takeAway(staged, target string, f journalFile) error {
 	if ok, err := hasDigest(staged, f.Before); err != nil || !ok {
 		return errors.Join(errEdited, err, os.Rename(staged, target))
 	}
-	return syncDir(filepath.Dir(target))
+	return nil
 }
 
 // replace is swapIn for file systems that cannot exchange: the old file gets a second name before the new one takes its
@@ -233,7 +259,7 @@ func (t *txn) replace(i int, f journalFile) error {
 	if err := os.Rename(staged, target); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	return nil
 }
 
 func (t *txn) kept(i int) string { return t.staged(i) + ".old" }

@@ -80,6 +80,9 @@ func (r *Repo) writeFiles(ctx context.Context, files map[string][]byte, o writeO
 		}
 		c.step("swapped")
 	}
+	if err := t.syncFolders(); err != nil {
+		return c.undo(err)
+	}
 	t.pruneDirs()
 	return t.end()
 }
