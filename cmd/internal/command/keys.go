@@ -14,11 +14,12 @@ func newKeys(e *env) *cobra.Command {
 commands change that file and the tenant's encrypted files together, and show where the two differ.`,
 		Example: `  lcm keys list
   lcm keys add ada --recipient age1qqg… --tenant acme
+  lcm keys remove ada --all
   lcm keys sync`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysList(e), newKeysAdd(e), newKeysSync(e))
+	cmd.AddCommand(newKeysList(e), newKeysAdd(e), newKeysRemove(e), newKeysSync(e), newKeysRotate(e), newKeysDue(e))
 	return cmd
 }
 

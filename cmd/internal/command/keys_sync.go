@@ -35,11 +35,8 @@ func runKeysSync(ctx context.Context, e *env, c *keysChange) error {
 	if err := c.open(ctx, e); err != nil {
 		return err
 	}
-	if len(c.named) == 0 {
-		var err error
-		if c.follow, err = c.base.Tenants(ctx); err != nil {
-			return err
-		}
+	if err := c.orAll(ctx); err != nil {
+		return err
 	}
 	c.subject = "re-encrypt the secrets of %s to whom policy names"
 	return c.run(ctx, e)

@@ -50,6 +50,14 @@ func (c *keysChange) open(ctx context.Context, e *env) error {
 	return err
 }
 
+// orAll makes the change about all tenants where none was named.
+func (c *keysChange) orAll(ctx context.Context) (err error) {
+	if len(c.named) == 0 {
+		c.follow, err = c.base.Tenants(ctx)
+	}
+	return err
+}
+
 // run makes the change and reports it.
 func (c *keysChange) run(ctx context.Context, e *env) error {
 	after := c.w.Overlay(c.base, c.policy)
@@ -66,6 +74,10 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 			files[f.Path] = f.Text
 		}
 	}
+	lists, err := c.lists(ctx, e, tenants, files)
+	if err != nil {
+		return err
+	}
 	if files[scaffold.SopsFile], err = scaffold.SopsOf(ctx, after); err != nil {
 		return err
 	}
@@ -81,6 +93,7 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	report.Known = append(report.Known, lists...)
 	if report.Outcome, report.Commit, err = carryOut(ctx, plan, c.Write); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/change"
+	"github.com/llm-devops/lcm/pkg/due"
 	"github.com/llm-devops/lcm/pkg/rekey"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -22,6 +23,7 @@ type KeysChange struct {
 	Subject string       `json:"subject"`
 	Tenants []KeysTenant `json:"tenants"`
 	Files   []string     `json:"files"` // all that change
+	Known   []*due.List  `json:"known"` // what those who lose access still know
 }
 
 // KeysTenant is what becomes of one tenant.
@@ -44,7 +46,7 @@ type AccessChange struct {
 
 // NewKeysChange makes the report of a prepared change.
 func NewKeysChange(ctx context.Context, p *change.Plan, tenants []rekey.Tenant) (*KeysChange, error) {
-	report := &KeysChange{Kind: p.Kind(), Subject: p.Subject(), Tenants: []KeysTenant{}, Files: slices.Sorted(maps.Keys(p.Files))}
+	report := &KeysChange{Kind: p.Kind(), Subject: p.Subject(), Tenants: []KeysTenant{}, Known: []*due.List{}, Files: slices.Sorted(maps.Keys(p.Files))}
 	for _, t := range tenants {
 		names := map[string]string{}
 		before, errBefore := p.Before.Tenant(ctx, t.Name)
@@ -134,6 +136,13 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 			fmt.Fprintf(&b, "  %s re-encrypted%s\n", plural(len(item.Files), "file"), dataKeysText(item))
 		}
 	}
+	for _, l := range c.Known {
+		fmt.Fprintf(&b, "%s still knows %s of %s; change each at its source, then set it anew:\n", s.Bold(l.Person), plural(len(l.Values), "value"), l.Tenant)
+		valuesText(&b, s, l)
+		if c.Outcome != Planned {
+			fmt.Fprintf(&b, "  the list is in %s\n", l.File)
+		}
+	}
 	b.WriteString(c.outcome(s) + "\n")
 	if _, err := t.Out.Write([]byte(b.String())); err != nil {
 		return err
@@ -186,6 +195,8 @@ func (c *KeysChange) next() string {
 		return "somebody who can open them: lcm keys sync" + tenantFlags(left, 0)
 	case c.Outcome == Written:
 		return "lcm diff, then commit it with git"
+	case c.Outcome == Committed && len(c.Known) > 0:
+		return "git push, and lcm keys due for what is left to be changed"
 	case c.Outcome == Committed:
 		return "git push"
 	}
