@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -27,16 +26,9 @@ type hooks struct {
 const maxHookOutput = 64 << 10
 
 func (r *Repo) findHooks(ctx context.Context, c *gitConfig, output io.Writer) (*hooks, error) {
-	dir := filepath.Join(r.commonDir, "hooks")
-	if c.has("core.hookspath") {
-		out, err := r.git(ctx, "rev-parse", "--git-path", "hooks")
-		if err != nil {
-			return nil, fmt.Errorf("find hooks: %w", err)
-		}
-		dir = strings.TrimRight(string(out), "\r\n")
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(r.runDir(), dir)
-		}
+	dir, err := r.hooksDir(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	if output == nil {
 		output = io.Discard

@@ -35,9 +35,9 @@ func splitNUL(out []byte) []string {
 
 // Staged is what is staged: the files as the next commit would have them.
 type Staged struct {
-	Snapshot // at the index: its revision is zero
-	// Changed are the files that would be added or changed by the commit, sorted.
-	Changed []string
+	Snapshot          // at the index: its revision is zero
+	Changed  []string // the files that the commit would add or change, sorted
+	Removed  []string // the files that it would remove, sorted
 }
 
 // Staged reads an index. Its file is the repository's own, or the one that is named: to a hook Git says in GIT_INDEX_FILE
@@ -73,14 +73,20 @@ func (r *Repo) Staged(ctx context.Context, file string) (*Staged, error) {
 		return s, nil
 	}
 	out, err := r.run(ctx, command{
-		args: []string{"diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d", "HEAD"},
+		args: []string{"diff-index", "--cached", "--ita-invisible-in-index", "--name-status", "-z", "--no-renames", "HEAD"},
 		env:  []string{"GIT_INDEX_FILE=" + file},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compare what is staged with HEAD: %w", err)
 	}
-	s.Changed = splitNUL(out)
-	slices.Sort(s.Changed)
+	fields := splitNUL(out) // a letter, then the path that it is about
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "D" {
+			s.Removed = append(s.Removed, fields[i+1])
+		} else {
+			s.Changed = append(s.Changed, fields[i+1])
+		}
+	}
 	return s, nil
 }
 

@@ -109,7 +109,7 @@ func (s *Scanner) Scan(path string, content []byte) []Match {
 }
 
 // generalRules match what more exact ones do too.
-var generalRules = [...]string{"generic-api-key", "secret-field"}
+var generalRules = [...]string{genericRule, "secret-field"}
 
 // onePerSecret drops the matches of general rules where an exact one matched, or a general one before it, and sorts the rest.
 func onePerSecret(found []Match) []Match {
@@ -222,6 +222,9 @@ func (t *text) whole(r *rule) []Match {
 func (t *text) find(r *rule, parts []span, global []allowlist) []Match {
 	if r.Regex.isZero() || !r.Path.isZero() && !r.Path.match(t.path) || skips(r.Allowlists, t.path) {
 		return nil
+	}
+	if r.ID == genericRule {
+		parts = t.plausible(r, parts)
 	}
 	re := r.Regex.compile()
 	var found []Match

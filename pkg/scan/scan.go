@@ -82,14 +82,14 @@ func Worktree(ctx context.Context, w *workspace.Workspace, o Options) (*Report, 
 // Staged looks through the files that the next commit would add or change, for what is not at the same place in HEAD already.
 // Index is the file of the index, or "" for the repository's own.
 func Staged(ctx context.Context, w *workspace.Workspace, index string, o Options) (*Report, error) {
-	s, changed, err := w.Staged(ctx, index)
+	s, staged, err := w.Staged(ctx, index)
 	if err != nil {
 		return nil, err
 	}
-	return StagedIn(ctx, w, s, changed, o)
+	return StagedIn(ctx, w, s, staged.Changed, o)
 }
 
-// StagedIn is Staged for what [workspace.Workspace.Staged] gave.
+// StagedIn is Staged for a snapshot of what is staged, and the files that the commit would add or change.
 func StagedIn(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, changed []string, o Options) (*Report, error) {
 	report, err := run(ctx, s, changed, o)
 	if err != nil || len(report.Findings) == 0 {

@@ -89,14 +89,14 @@ func (w *Workspace) At(ctx context.Context, rev string) (*Snapshot, error) {
 	return w.snapshot(placed{files}), nil
 }
 
-// Staged gives the snapshot of what is staged, and which files the next commit would add or change. The index is the
-// repository's own, or the file that is named (see [gitrepo.Repo.Staged]).
-func (w *Workspace) Staged(ctx context.Context, index string) (*Snapshot, []string, error) {
+// Staged gives the snapshot of what is staged, and which files the next commit would change. The index is the repository's own,
+// or the file that is named (see [gitrepo.Repo.Staged]).
+func (w *Workspace) Staged(ctx context.Context, index string) (*Snapshot, *gitrepo.Staged, error) {
 	staged, err := w.repo.Staged(ctx, index)
 	if err != nil {
 		return nil, nil, err
 	}
-	return w.snapshot(placed{staged.Snapshot}), staged.Changed, nil
+	return w.snapshot(placed{staged.Snapshot}), staged, nil
 }
 
 // Overlay gives the snapshot that base would be with some files replaced, or removed where the content is nil.

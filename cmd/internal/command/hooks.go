@@ -26,26 +26,32 @@ func newHooks(e *env) *cobra.Command {
 		Long: `What Git calls lcm for. Git does not take over settings from a repository that is cloned, as they run programs: each clone is told
 once, by lcm hooks install or lcm init.`,
 	}
-	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e))
+	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e), newHooksPreCommit(e))
 	return cmd
 }
 
 type hooksInstallOptions struct {
-	format option.Format
-	dryRun bool
+	format      option.Format
+	dryRun      bool
+	noPreCommit bool
 }
 
 func newHooksInstall(e *env) *cobra.Command {
 	o := &hooksInstallOptions{}
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Have git diff and git log -p show layer files readable, in this clone",
+		Short: "Have Git call lcm in this clone: to show layer files readable, and to check what is committed",
 		Long: `Have git diff, git log -p and git show give layer files as they are read: a secret is a short mark that changes when the secret
 does, and of the sops block only for whom the file is encrypted. It takes no key, and shows no secret. What is stored, merged and
 applied stays the file itself.
 
 It sets diff.lcm.textconv in this clone's Git configuration. That layer files are shown by it is in .gitattributes, where lcm init
-puts it. Running it again is harmless.`,
+puts it. Running it again is harmless.
+
+The hook pre-commit has every commit checked by lcm hooks pre-commit, in well under a second. A hook that is there already goes on
+to be run, first: it is kept beside the new one as pre-commit.before-lcm. Where core.hooksPath leads out of the repository, to hooks
+that other repositories use too, or the pre-commit framework (.pre-commit-config.yaml) manages the hook, nothing is written: what
+to add there is printed.`,
 		Example: "  lcm hooks install\n  lcm hooks install --dry-run -o json",
 		Args:    args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +61,7 @@ puts it. Running it again is harmless.`,
 	}
 	o.format.Bind(cmd, "text", "json")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be set, and set nothing")
+	cmd.Flags().BoolVar(&o.noPreCommit, "no-pre-commit", false, "leave the hook pre-commit as it is")
 	return cmd
 }
 
@@ -75,6 +82,11 @@ func runHooksInstall(ctx context.Context, e *env, o *hooksInstallOptions) error 
 		return err
 	}
 	report := display.Hooks{DryRun: o.dryRun, Set: set}
+	if !o.noPreCommit {
+		if report.PreCommit, err = installPreCommit(ctx, w, o.dryRun); err != nil {
+			return err
+		}
+	}
 	if o.format.JSON() {
 		return display.JSON(e.IO.Out, "Hooks", report)
 	}

@@ -1,0 +1,97 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+// HookFile is where Git looks for one of the repository's hooks, and what is there.
+type HookFile struct {
+	Path    string // absolute
+	Content []byte // nil: there is none
+	Active  bool   // Git would run it: it is executable
+	// Configured is core.hooksPath, "" where it is not set. Outside says that the folder is neither in the working tree nor in
+	// the git directory: other repositories use it too.
+	Configured string
+	Outside    bool
+}
+
+// HookFile finds a hook by its name.
+func (r *Repo) HookFile(ctx context.Context, name string) (HookFile, error) {
+	c, err := r.loadConfig(ctx)
+	if err != nil {
+		return HookFile{}, err
+	}
+	h := HookFile{Configured: c.get("core.hookspath")}
+	dir, err := r.hooksDir(ctx, c)
+	if err != nil {
+		return HookFile{}, err
+	}
+	h.Path = filepath.Join(dir, name)
+	h.Outside = !within(dir, r.commonDir) && !within(dir, r.gitDir) && (r.root == "" || !within(dir, r.root))
+	h.Content, err = os.ReadFile(h.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return h, nil
+	case err != nil:
+		return HookFile{}, fmt.Errorf("read hook %s: %w", name, err)
+	}
+	info, err := os.Stat(h.Path)
+	if err != nil {
+		return HookFile{}, fmt.Errorf("read hook %s: %w", name, err)
+	}
+	h.Active = info.Mode()&0o111 != 0 || runtime.GOOS == "windows"
+	return h, nil
+}
+
+// hooksDir gives the folder where Git looks for hooks.
+func (r *Repo) hooksDir(ctx context.Context, c *gitConfig) (string, error) {
+	if !c.has("core.hookspath") {
+		return filepath.Join(r.commonDir, "hooks"), nil
+	}
+	out, err := r.git(ctx, "rev-parse", "--git-path", "hooks")
+	if err != nil {
+		return "", fmt.Errorf("find hooks: %w", err)
+	}
+	dir := strings.TrimRight(string(out), "\r\n")
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(r.runDir(), dir)
+	}
+	return dir, nil
+}
+
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// WriteHook replaces a hook, and keeps what was there under another name beside it where one is given.
+func (r *Repo) WriteHook(h HookFile, content []byte, keepAs string) error {
+	if err := os.MkdirAll(filepath.Dir(h.Path), 0o777); err != nil { //nolint:gosec // as git does: the umask decides
+		return fmt.Errorf("write hook: %w", err)
+	}
+	if keepAs != "" && h.Content != nil {
+		kept := filepath.Join(filepath.Dir(h.Path), keepAs)
+		if _, err := os.Lstat(kept); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("write hook: %s is there already", kept)
+		}
+		// A link, so that there is a hook at any moment; where the file system has none, the name is free for one.
+		if err := os.Link(h.Path, kept); err != nil {
+			if err := os.Rename(h.Path, kept); err != nil {
+				return fmt.Errorf("write hook: %w", err)
+			}
+		}
+	}
+	if err := renameio.WriteFile(h.Path, content, 0o777); err != nil { //nolint:gosec // a program; the umask decides
+		return fmt.Errorf("write hook: %w", err)
+	}
+	return nil
+}
