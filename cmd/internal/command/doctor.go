@@ -1,0 +1,223 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/doctor"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/scaffold"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+type doctorOptions struct {
+	format option.Format
+	fix    bool
+}
+
+func newDoctor(e *env) *cobra.Command {
+	o := &doctorOptions{}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out what is wrong around lcm: Git, signing, keys, hooks, permissions, clock, versions",
+		Long: `Find out whether all that lcm depends on is as it should be here, and say what to do where it is not: the version of Git; whether
+commits can be signed, which it tries, and whether your key is an allowed one; which identities are found, and for which tenants'
+secrets they are; what Git calls lcm for (drivers, attributes, the hook pre-commit); the permissions of private keys and of the
+access log; the clock, against the newest commit; what lcm.lock holds the repository to; the sops CLI, if there is one.
+
+It asks no network and opens no secret. With --fix it does what cannot hurt: it tells this clone's Git to call lcm, takes away others'
+permissions on private files, and writes .gitattributes and .sops.yaml anew, for you to look at and commit. What lcm doctor says
+without --fix is what it would do.
+
+The exit code is 3 if something is wrong; what is only doubtful does not count.`,
+		Example: "  lcm doctor\n  lcm doctor --fix\n  lcm doctor -o json",
+		Args:    args(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e.output(&o.format)
+			return runDoctor(cmd.Context(), e, o)
+		},
+	}
+	o.format.Bind(cmd, "text", "json")
+	cmd.Flags().BoolVar(&o.fix, "fix", false, "do what cannot hurt about what is wrong")
+	return cmd
+}
+
+func runDoctor(ctx context.Context, e *env, o *doctorOptions) error {
+	checks, err := e.examine(ctx)
+	if err != nil {
+		return err
+	}
+	if o.fix {
+		if checks, err = e.mend(ctx, checks); err != nil {
+			return err
+		}
+	}
+	report := display.Doctor{Checks: checks, Wrong: doctor.Wrongs(checks)}
+	if o.format.JSON() {
+		err = display.JSON(e.IO.Out, "Doctor", report)
+	} else {
+		err = display.DoctorText(e.IO, report)
+	}
+	if err == nil && report.Wrong > 0 {
+		err = &silentError{code: exitFindings}
+	}
+	return err
+}
+
+// mend does what cannot hurt about what is wrong, and examines everything again, as one thing may have been another's cause.
+func (e *env) mend(ctx context.Context, checks []doctor.Check) ([]doctor.Check, error) {
+	var done []doctor.Check
+	failed := map[string]string{}
+	for _, c := range checks {
+		if c.Status == doctor.OK || c.Fix == nil {
+			continue
+		}
+		if err := c.Fix(ctx); err != nil {
+			failed[c.Name] = err.Error()
+			continue
+		}
+		c.Fixed, c.Status = true, doctor.OK
+		done = append(done, c)
+	}
+	if len(done)+len(failed) == 0 {
+		return checks, nil
+	}
+	e.keys = nil // which remembers the permissions
+	again, err := e.examine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range again {
+		if why, tried := failed[c.Name]; tried && c.Status != doctor.OK {
+			again[i].Message += " (" + c.Remedy + " failed: " + why + ")"
+		}
+	}
+	again = slices.DeleteFunc(again, func(c doctor.Check) bool { // told already
+		return c.Status == doctor.OK && slices.ContainsFunc(done, func(d doctor.Check) bool { return d.Name == c.Name })
+	})
+	return append(done, again...), nil
+}
+
+// signingTime is how long an attempt to sign may take: somebody may have to touch a token.
+const signingTime = time.Minute
+
+// examine makes all checks that can be made here.
+func (e *env) examine(ctx context.Context) ([]doctor.Check, error) {
+	checks := []doctor.Check{doctor.Git(ctx)}
+	if checks[0].Status != doctor.OK {
+		return checks, nil
+	}
+	w, err := e.workspace(ctx)
+	if err != nil {
+		checks = append(checks, doctor.Failed("repository", "repository", err))
+		checks = append(checks, doctor.Keys(ctx, e.keyring(), nil)...)
+		return append(checks, doctor.SopsCLI(ctx)), ctx.Err()
+	}
+	s := w.Worktree()
+	_, settingsErr := s.Settings(ctx)
+	checks = append(checks, doctor.Repository(ctx, w.Repo()))
+	if settingsErr != nil {
+		checks = append(checks, doctor.Failed("repository", "settings", settingsErr))
+		s = nil
+	}
+	trying, cancel := context.WithTimeout(ctx, signingTime)
+	checks = append(checks, doctor.Signing(trying, w.Repo(), signersAtHead(ctx, w), scaffold.SignersFile)...)
+	cancel()
+	checks = append(checks, doctor.Keys(ctx, e.keyring(), s)...)
+	if s != nil {
+		checks = append(checks, gitCalls(ctx, w)...)
+		checks = append(checks, doctor.Attributes(ctx, w.Repo(), s), doctor.Sops(ctx, w.Repo(), s))
+	}
+	checks = append(checks, accessPermissions(w.Repo())...)
+	if rev, _, unborn, err := w.Repo().Head(ctx); err == nil && !unborn {
+		if c, err := w.Repo().Log(ctx, rev); err == nil {
+			checks = append(checks, doctor.Clock(e.now(), c.Committed))
+		}
+	}
+	if s != nil {
+		checks = append(checks, doctor.Lock(ctx, s, e.version())...)
+	}
+	return append(checks, doctor.SopsCLI(ctx)), ctx.Err()
+}
+
+// signersAtHead gives the signers that are allowed at HEAD, nil if none are.
+func signersAtHead(ctx context.Context, w *workspace.Workspace) []byte {
+	head, err := w.At(ctx, "HEAD")
+	if err != nil {
+		return nil
+	}
+	signers, err := head.ReadFile(ctx, scaffold.SignersFile)
+	if err != nil {
+		return nil
+	}
+	return signers
+}
+
+// gitCalls examines whether this clone's Git was told to call lcm.
+func gitCalls(ctx context.Context, w *workspace.Workspace) []doctor.Check {
+	const area, hint = "git-calls-lcm", "lcm hooks install"
+	var checks []doctor.Check
+	missing, err := installDrivers(ctx, w.Repo(), true)
+	switch {
+	case err != nil:
+		checks = append(checks, doctor.Failed(area, "drivers", err))
+	case len(missing) == 0:
+		checks = append(checks, doctor.Check{Area: area, Name: "drivers", Status: doctor.OK, Message: "Git shows layer files readable"})
+	default:
+		checks = append(checks, doctor.Check{
+			Area: area, Name: "drivers", Status: doctor.Wrong, Message: missing[0].Key + " is not set in this clone: Git does not call lcm", Hint: hint,
+			Remedy: hint + " --no-pre-commit",
+			Fix: func(ctx context.Context) error {
+				_, err := installDrivers(ctx, w.Repo(), false)
+				return err
+			},
+		})
+	}
+	hook, err := installPreCommit(ctx, w, true)
+	if err != nil {
+		return append(checks, doctor.Failed(area, "pre-commit", err))
+	}
+	c := doctor.Check{Area: area, Name: "pre-commit", Status: doctor.Warning, Hint: hint}
+	switch hook.State {
+	case display.PreCommitPresent:
+		c = doctor.Check{Area: area, Name: "pre-commit", Status: doctor.OK, Message: "what is staged is checked before each commit"}
+	case display.PreCommitManual:
+		c.Message = "nothing checks what is staged before a commit; the hook is not lcm's to write: " + hook.Why
+	default:
+		c.Message, c.Remedy = "nothing checks what is staged before a commit", hint
+		c.Fix = func(ctx context.Context) error {
+			_, err := installPreCommit(ctx, w, false)
+			return err
+		}
+	}
+	return append(checks, c)
+}
+
+// accessPermissions examines who can read the access log.
+func accessPermissions(repo *gitrepo.Repo) []doctor.Check {
+	dir := filepath.Join(repo.CommonDir(), accessFolder)
+	c, found := doctor.Private("access-log", "the folder of the access log", dir, 0o700)
+	if !found {
+		return nil
+	}
+	checks := []doctor.Check{c}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return append(checks, doctor.Failed("permissions", "access-log", fmt.Errorf("read the access log's folder: %w", err)))
+	}
+	for _, entry := range entries {
+		c, found := doctor.Private("access-log", "the access log", filepath.Join(dir, entry.Name()), 0o600)
+		if found && c.Status != doctor.OK && entry.Type().IsRegular() {
+			checks = append(checks, c)
+		}
+	}
+	return checks
+}
