@@ -7,6 +7,7 @@ package holders
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,9 +64,17 @@ type File struct {
 	Extra   []string        `json:"extra,omitempty"`
 	Missing []string        `json:"missing,omitempty"`
 
-	pos    diag.Position // of the sops block
+	Pos       diag.Position   `json:"-"` // of the sops block
+	Values    []Value         `json:"-"` // of Secrets
+	Envelopes []seal.Envelope `json:"-"`
+
 	others []seal.OtherKey
-	places []diag.Position // of Secrets
+}
+
+// Value is where an encrypted value stands, and what tells its ciphertext from others.
+type Value struct {
+	Pos    diag.Position
+	Digest [sha256.Size]byte // of the ciphertext
 }
 
 // Differs reports whether a file is encrypted to others than policy says.
@@ -245,11 +254,11 @@ func readFile(ctx context.Context, s *workspace.Snapshot, a address.Address) (*F
 	if err != nil {
 		return nil, err
 	}
-	return parse(a, src)
+	return Parse(a, src)
 }
 
-// parse gives a layer file's keys and secrets from its text; nil where it has none.
-func parse(a address.Address, src []byte) (*File, error) {
+// Parse gives a layer file's keys and secrets from its text; nil where it has none.
+func Parse(a address.Address, src []byte) (*File, error) {
 	doc, err := yamldoc.Parse(a.File(), src)
 	if err != nil {
 		return nil, err
@@ -262,11 +271,11 @@ func parse(a address.Address, src []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Path: a.File(), Address: a, Keys: slices.Clone(meta.Recipients), Secrets: []string{}, pos: meta.Pos, others: meta.Others}
+	f := &File{Path: a.File(), Address: a, Keys: slices.Clone(meta.Recipients), Secrets: []string{}, Pos: meta.Pos, Envelopes: meta.Envelopes(), others: meta.Others}
 	root.Walk(func(p tree.Path, n *tree.Node) bool {
 		if n.Sealed {
 			f.Secrets = append(f.Secrets, p.String())
-			f.places = append(f.places, n.Pos)
+			f.Values = append(f.Values, Value{n.Pos, sha256.Sum256([]byte(n.Reveal()))})
 		}
 		return true
 	})

@@ -169,3 +169,9 @@ func Plaintext(ctx context.Context, s *workspace.Snapshot, a address.Address) (*
 	}
 	return f, plaintext(a, f, meta, module), nil
 }
+
+// PlaintextIn is [Plaintext] for a file at hand. encrypted is the sops block that says what is secret in it, nil for none: the
+// file's own, or that of another of its versions.
+func PlaintextIn(a address.Address, f *workspace.File, encrypted *seal.Metadata, m *schema.Module) diag.List {
+	return plaintext(a, f, encrypted, m)
+}

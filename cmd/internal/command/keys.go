@@ -19,7 +19,7 @@ commands change that file and the tenant's encrypted files together, and show wh
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysList(e), newKeysAdd(e), newKeysRemove(e), newKeysSync(e), newKeysRotate(e), newKeysDue(e))
+	cmd.AddCommand(newKeysList(e), newKeysAdd(e), newKeysRemove(e), newKeysSync(e), newKeysRotate(e), newKeysDue(e), newKeysAudit(e))
 	return cmd
 }
 

@@ -34,7 +34,7 @@ func DueText(t *term.IO, d Due) error {
 			continue
 		}
 		fmt.Fprintf(&b, "%s knows %s of %s since %s\n", s.Bold(l.Person), plural(len(l.Values), "value"), l.Tenant, l.Since.Format(time.DateOnly))
-		valuesText(&b, s, l)
+		valuesText(&b, s, l, len(l.Values))
 	}
 	if len(d.Items) == 0 {
 		b.WriteString("nothing is due\n")
@@ -51,10 +51,14 @@ func DueText(t *term.IO, d Due) error {
 	return nil
 }
 
-// valuesText writes the values of a list by their addresses.
-func valuesText(b *strings.Builder, s term.Style, l *due.List) {
+// valuesText writes the first values of a list by their addresses.
+func valuesText(b *strings.Builder, s term.Style, l *due.List, most int) {
 	last := ""
-	for _, v := range l.Values {
+	for i, v := range l.Values {
+		if i == most {
+			fmt.Fprintf(b, "  and %d more\n", len(l.Values)-i)
+			return
+		}
 		if a := v.Address.String(); a != last {
 			b.WriteString("  " + a + "\n")
 			last = a

@@ -114,6 +114,9 @@ func count(list *[]AccessChange, keys []string) {
 	}
 }
 
+// maxKnown bounds the values that are shown of a list which is in a file.
+const maxKnown = 100
+
 // KeysChangeText writes the report for people.
 func KeysChangeText(t *term.IO, c *KeysChange) error {
 	s := t.Style()
@@ -138,7 +141,7 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 	}
 	for _, l := range c.Known {
 		fmt.Fprintf(&b, "%s still knows %s of %s; change each at its source, then set it anew:\n", s.Bold(l.Person), plural(len(l.Values), "value"), l.Tenant)
-		valuesText(&b, s, l)
+		valuesText(&b, s, l, maxKnown)
 		if c.Outcome != Planned {
 			fmt.Fprintf(&b, "  the list is in %s\n", l.File)
 		}

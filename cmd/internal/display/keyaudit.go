@@ -1,0 +1,238 @@
+package display
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/holders"
+	"github.com/llm-devops/lcm/pkg/keyaudit"
+	"github.com/llm-devops/lcm/pkg/seal"
+)
+
+// opening are the files of a tenant that open for the same keys.
+type opening struct {
+	keys    []string
+	files   []holders.File
+	secrets int
+}
+
+// openings groups a tenant's files by whom they open for, in their order.
+func openings(t holders.Tenant) []opening {
+	var out []opening
+	for _, f := range t.Files {
+		keys := slices.Sorted(slices.Values(f.Keys))
+		i := slices.IndexFunc(out, func(o opening) bool { return slices.Equal(o.keys, keys) })
+		if i < 0 {
+			out = append(out, opening{keys: keys})
+			i = len(out) - 1
+		}
+		out[i].files = append(out[i].files, f)
+		out[i].secrets += len(f.Secrets)
+	}
+	return out
+}
+
+// KeyAuditText writes the report for people.
+func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
+	s := t.Style()
+	var b strings.Builder
+	for _, item := range r.Tenants {
+		groups := openings(item)
+		secrets := 0
+		for _, g := range groups {
+			secrets += g.secrets
+		}
+		fmt.Fprintf(&b, "%s  %s in %s\n", s.Bold(item.Name), plural(secrets, "secret"), plural(len(item.Files), "file"))
+		for _, g := range groups {
+			where := ""
+			if len(groups) > 1 {
+				where = " in " + g.files[0].Path
+				if n := len(g.files) - 1; n > 0 {
+					where += fmt.Sprintf(" and %d more", n)
+				}
+			}
+			fmt.Fprintf(&b, "  %s%s:\n", plural(g.secrets, "secret"), where)
+			for _, h := range item.Holders {
+				if slices.Contains(g.keys, h.Key) {
+					fmt.Fprintf(&b, "    %s%s\n", who(h), roleMark(s, h.Role))
+				}
+			}
+		}
+	}
+	sharedText(&b, s, r.Shared)
+	if r.History != nil {
+		historyText(&b, s, r.History)
+	}
+	if _, err := t.Out.Write([]byte(b.String())); err != nil {
+		return err
+	}
+	if len(r.Findings) > 0 {
+		if _, err := fmt.Fprintln(t.Out); err != nil {
+			return err
+		}
+	}
+	if err := FindingsText(t.Out, r.Findings, s); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(t.Out, auditVerdict(r))
+	return err
+}
+
+func roleMark(s term.Style, r holders.Role) string {
+	switch r {
+	case holders.Recipient:
+		return ""
+	case holders.Recovery, holders.Platform:
+		return s.Dim("  " + roleText(r))
+	}
+	return s.Red("  " + roleText(r))
+}
+
+func sharedText(b *strings.Builder, s term.Style, shared []keyaudit.Shared) {
+	for _, k := range shared {
+		fmt.Fprintf(b, "%s opens secrets of %s\n", s.Bold(who(holders.Holder{Key: k.Key, Name: k.Name})), strings.Join(k.Tenants, ", "))
+	}
+}
+
+func historyText(b *strings.Builder, s term.Style, h *keyaudit.History) {
+	for _, f := range h.Former {
+		fmt.Fprintf(b, "%s\n", s.Dim(fmt.Sprintf("%s could open %s of %s, in versions from %s to %s",
+			who(holders.Holder{Key: f.Key, Name: f.Name}), plural(f.Secrets, "secret"), f.Tenant, day(f.First.Time), day(f.Last.Time))))
+	}
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// auditVerdict says in a line what came out.
+func auditVerdict(r *keyaudit.Report) string {
+	looked := plural(r.Secrets(), "secret")
+	if r.History != nil {
+		looked += " and " + plural(r.History.Versions, "version") + " of files"
+	}
+	if n := r.Findings.Count(diag.Error); n > 0 {
+		return plural(n, "finding") + " in " + looked
+	}
+	return "no findings in " + looked + ": every file opens for whom policy names and for nobody else, as far as files show it"
+}
+
+// KeyAuditMarkdown writes the report for an auditor.
+func KeyAuditMarkdown(w io.Writer, r *keyaudit.Report) error {
+	m := &markdown{}
+	m.line("# Who can open which secrets")
+	m.line("")
+	at := "the working tree"
+	if r.Revision != "" {
+		at = fmt.Sprintf("commit %s of %s", code(r.Revision), r.Time.UTC().Format(time.RFC3339))
+	}
+	m.line("Read from the files of %s, without any private key: to which public keys each file is encrypted, and which keys the", at)
+	m.line("tenant's `tenant.yaml` names.")
+	m.line("")
+	m.line("**%s.**", escapeMarkdown(auditVerdict(r)))
+	m.auditFindings(r.Findings)
+	for _, t := range r.Tenants {
+		m.auditTenant(t)
+	}
+	if len(r.Shared) > 0 {
+		m.section("Keys that open secrets of more than one tenant")
+		m.line("| name | key | tenants |")
+		m.line("|---|---|---|")
+		for _, k := range r.Shared {
+			m.line("| %s | %s | %s |", cell(k.Name), code(k.Key), strings.Join(k.Tenants, ", "))
+		}
+	}
+	if r.History != nil {
+		m.auditHistory(r.History)
+	}
+	m.section("What this does not show")
+	for _, l := range keyaudit.Limits() {
+		m.line("- %s", l)
+	}
+	text := m.b.String()
+	for strings.Contains(text, "\n\n\n") {
+		text = strings.ReplaceAll(text, "\n\n\n", "\n\n")
+	}
+	_, err := w.Write([]byte(text))
+	return err
+}
+
+func (m *markdown) section(title string) { m.line("\n## %s\n", title) }
+
+func (m *markdown) auditFindings(list diag.List) {
+	if len(list) == 0 {
+		return
+	}
+	m.section("Findings")
+	m.line("| where | code | what | what to do |")
+	m.line("|---|---|---|---|")
+	for _, f := range list {
+		m.line("| %s | %s | %s | %s |", codeCell(f.Position.String()), code(f.Code), cell(f.Message), cell(f.Hint))
+	}
+}
+
+func (m *markdown) auditTenant(t holders.Tenant) {
+	m.section("Tenant " + code(t.Name))
+	m.line("| name | key | kind | by policy | opens |")
+	m.line("|---|---|---|---|---|")
+	number := map[string]string{}
+	for i, h := range t.Holders {
+		number[h.Key] = fmt.Sprint(i + 1)
+		name := h.Name
+		if name == "" {
+			name = h.Known
+		}
+		m.line("| %d. %s | %s | %s | %s | %d of %s |", i+1, cell(name), codeCell(longKey(h.Key)), h.Kind, roleText(h.Role), h.Files, plural(len(t.Files), "file"))
+	}
+	m.line("")
+	if len(t.Files) == 0 {
+		m.line("The tenant has no secrets.")
+		return
+	}
+	m.line("| file | secret | opens for |")
+	m.line("|---|---|---|")
+	for _, f := range t.Files {
+		var opens []string
+		for _, h := range t.Holders {
+			if slices.Contains(f.Keys, h.Key) {
+				opens = append(opens, number[h.Key])
+			}
+		}
+		for _, secret := range f.Secrets {
+			m.line("| %s | %s | %s |", code(f.Path), codeCell(secret), strings.Join(opens, ", "))
+		}
+	}
+}
+
+// longKey gives a key in full, unless it is one of those of thousands of characters.
+func longKey(key string) string {
+	const longest = 200
+	if len(key) > longest {
+		return seal.ShortKey(key)
+	}
+	return key
+}
+
+func (m *markdown) auditHistory(h *keyaudit.History) {
+	m.section("History")
+	m.line("%s of layer files were looked at.", plural(h.Versions, "version"))
+	if h.Shallow {
+		m.line("This clone does not have all of history.")
+	}
+	m.line("")
+	if len(h.Former) == 0 {
+		m.line("Nobody could once open secrets that cannot now.")
+		return
+	}
+	m.line("Who could once open secrets, and cannot now:")
+	m.line("")
+	m.line("| tenant | name | key | first version | last version | secrets |")
+	m.line("|---|---|---|---|---|---|")
+	for _, f := range h.Former {
+		m.line("| %s | %s | %s | %s %s | %s %s | %d |", f.Tenant, cell(f.Name), codeCell(longKey(f.Key)), day(f.First.Time), code(f.First.Revision[:10]),
+			day(f.Last.Time), code(f.Last.Revision[:10]), f.Secrets)
+	}
+}
