@@ -38,6 +38,7 @@ type Edit struct {
 type Request struct {
 	Kind    string            // what the change is, for the Lcm-Change trailer: set, unset, promote, …
 	Edits   []Edit            // of layers
+	Texts   []Text            // of layers, whole; of other layers than the edits
 	Files   map[string][]byte // of the repository's own files, whole; nil removes
 	Subject string            // of the commit; "" makes one from the edits
 	Reason  string            // why, in the author's words
@@ -89,6 +90,15 @@ func Prepare(ctx context.Context, w *workspace.Workspace, base *workspace.Snapsh
 		if err := p.edit(ctx, a, groups[a]); err != nil {
 			return nil, err
 		}
+	}
+	for _, t := range r.Texts {
+		if err := base.Check(ctx, t.Address); err != nil {
+			return nil, err
+		}
+		if err := p.text(ctx, t); err != nil {
+			return nil, err
+		}
+		order = append(order, t.Address)
 	}
 	p.After = w.Overlay(base, p.Files)
 	if err := p.lock(ctx, order); err != nil {
@@ -169,6 +179,9 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	p.Files[file] = edited.Source()
 	return nil
 }
+
+// Edits gives what changes, key by key: the request's edits, and what its texts come to.
+func (p *Plan) Edits() []Edit { return p.request.Edits }
 
 // Kind says what the change is, as the Lcm-Change trailer does.
 func (p *Plan) Kind() string { return p.request.Kind }
@@ -264,12 +277,6 @@ func sealChanges(e Edit, m *schema.Module) []seal.Change {
 		changes = append(changes, seal.Change{Path: path, Value: leaf, Secret: true})
 	}
 	return changes
-}
-
-// Subject gives the first line of the commit's message.
-func (p *Plan) Subject() string {
-	subject, _, _ := p.message()
-	return subject
 }
 
 // Empty reports whether the change changes nothing.
@@ -440,55 +447,4 @@ func (p *Plan) Write(ctx context.Context) error {
 		return err
 	}
 	return p.w.Repo().WriteFiles(ctx, p.Files)
-}
-
-// maxSubject is the length to which subjects are kept, in bytes: what git log and review tools show in a line.
-const maxSubject = 72
-
-// maxKeys bounds the keys listed in one trailer.
-const maxKeys = 50
-
-func (p *Plan) message() (subject, body string, trailers []gitrepo.Trailer) {
-	r := p.request
-	groups, order := byAddress(r.Edits)
-	subject = r.Subject
-	if subject == "" {
-		subject = r.Kind
-		if len(order) > 0 {
-			subject = fmt.Sprintf("%s %s in %s", r.Kind, keyList(r.Edits), order[0])
-			if len(order) > 1 {
-				subject = fmt.Sprintf("%s %d keys in %d layers", r.Kind, len(r.Edits), len(order))
-			}
-			if len(subject) > maxSubject {
-				subject = fmt.Sprintf("%s %d keys in %s", r.Kind, len(r.Edits), order[0])
-			}
-		}
-	}
-	trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Change", Value: r.Kind})
-	for _, a := range order {
-		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Address", Value: a.String()})
-		keys := make([]string, 0, len(groups[a]))
-		for _, e := range groups[a] {
-			keys = append(keys, e.Path.String())
-		}
-		slices.Sort(keys)
-		if more := len(keys) - maxKeys; more > 0 {
-			keys = append(keys[:maxKeys], fmt.Sprintf("… %d more", more))
-		}
-		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Keys", Value: strings.Join(keys, ", ")})
-	}
-	trailers = append(trailers, r.Details...)
-	if r.Reason != "" {
-		body = r.Reason
-		trailers = append(trailers, gitrepo.Trailer{Key: "Lcm-Reason", Value: strings.Join(strings.Fields(r.Reason), " ")})
-	}
-	return subject, body, trailers
-}
-
-func keyList(edits []Edit) string {
-	keys := make([]string, 0, len(edits))
-	for _, e := range edits {
-		keys = append(keys, e.Path.String())
-	}
-	return strings.Join(keys, ", ")
 }

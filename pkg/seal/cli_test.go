@@ -184,6 +184,27 @@ func (c *cli) roundTrip(made *sealtest.Case) {
 	apply("note", "plain")
 	c.check("edit here", made.Want)
 
+	// The whole text, edited.
+	text, err := seal.Unsealed(t.Context(), c.doc("f.yaml"), c.keyring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err = text.Apply(
+		yamldoc.Edit{Path: tree.Keys("token"), Value: tree.NewString("in the text")}, yamldoc.Edit{Path: tree.Keys("note"), Value: tree.NewString("too")},
+		yamldoc.Edit{Path: tree.Keys("fresh"), Value: tree.NewString("named secret")},
+	); err != nil {
+		t.Fatal(err)
+	}
+	isFresh := func(p tree.Path) bool { return p.String() == "fresh" }
+	if doc, err = seal.Reseal(t.Context(), c.doc("f.yaml"), text, isFresh, seal.Options{Keyring: c.keyring, Now: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	c.write("f.yaml", doc.Source())
+	apply("token", "in the text")
+	apply("note", "too")
+	apply("fresh", "named secret")
+	c.check("text", made.Want)
+
 	before := c.doc("f.yaml")
 	c.mustSops(nil, "rotate", "--in-place", "f.yaml")
 	c.check("sops rotate", made.Want)

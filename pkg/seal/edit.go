@@ -76,8 +76,8 @@ type editor struct {
 	added  bool      // after has keys that before has not
 
 	key       *dataKey
-	had       map[hadKey]string // the ciphertexts of the document, once it is open
-	sealedNow map[string]opened // what this edit encrypted, by ciphertext
+	had       map[hadKey][]string // the ciphertexts of the document in its order, once it is open; items of a list share a key
+	sealedNow map[string]opened   // what this edit encrypted, by ciphertext
 }
 
 // hadKey is a secret value at a key.
@@ -100,13 +100,18 @@ func (e *editor) check() error {
 		}
 	}
 	if e.m != nil && !e.m.MACOnlyEncrypted && len(e.changes) > 0 {
-		faults = append(faults, finding(codeUnsupported, e.m.Pos, blockKey,
-			"the file's mac covers its plain values too (mac_only_encrypted is not set), so it cannot be edited here", e.convertHint()))
+		faults = append(faults, e.coversAll()...)
 	}
 	if len(faults) > 0 {
 		return faults.Sorted()
 	}
 	return nil
+}
+
+// coversAll refuses a file that a plain edit would break.
+func (e *editor) coversAll() diag.List {
+	return diag.List{finding(codeUnsupported, e.m.Pos, blockKey,
+		"the file's mac covers its plain values too (mac_only_encrypted is not set), so it cannot be edited here", e.convertHint())}
 }
 
 func (e *editor) convertHint() string {
@@ -259,9 +264,15 @@ func (e *editor) seal(n *tree.Node, tagged bool, keys []string) (*tree.Node, err
 		return nil, fmt.Errorf("encrypt %s: %w", tree.Keys(keys...), err)
 	}
 	aad := additionalData(keys)
-	text, ok := e.had[hadKey{aad, v.kind, v.text}]
-	if !ok {
+	text := ""
+	at := hadKey{aad, v.kind, v.text}
+	switch had := e.had[at]; len(had) {
+	case 0:
 		text = e.key.seal(plain, typ, aad)
+	case 1:
+		text = had[0]
+	default:
+		text, e.had[at] = had[0], had[1:]
 	}
 	e.sealedNow[text] = v
 	out := tree.NewString(text)

@@ -32,10 +32,11 @@ func (e *editor) unlock() error {
 		return err
 	}
 	e.key = key
-	e.had = map[hadKey]string{}
+	e.had = map[hadKey][]string{}
 	for _, l := range selected(content(e.doc), &e.before) {
 		if v := root.Get(l.path); isEncrypted(l.node) {
-			e.had[hadKey{additionalData(l.keys), v.Kind, v.Reveal()}] = l.node.Reveal()
+			at := hadKey{additionalData(l.keys), v.Kind, v.Reveal()}
+			e.had[at] = append(e.had[at], l.node.Reveal())
 		}
 	}
 	return nil

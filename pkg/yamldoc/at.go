@@ -11,3 +11,15 @@ func (d *Doc) ByteAt(pos diag.Position) byte {
 	}
 	return 0
 }
+
+// LineOffset gives the offset in the source at which a line starts, counted from 1; behind the last line it is the length.
+func (d *Doc) LineOffset(line int) int {
+	s, _ := newSource(d.file, d.src)
+	switch {
+	case line < 1:
+		return 0
+	case line > len(s.lines):
+		return len(d.src)
+	}
+	return s.lines[line-1]
+}

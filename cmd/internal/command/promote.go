@@ -119,7 +119,7 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 			return nil
 		}
 	}
-	return e.apply(ctx, plan, request, o.Write, o.format)
+	return e.apply(ctx, plan, o.Write, o.format)
 }
 
 // checkKeys refuses a --key that none of the sources and targets has: nothing would move, and nobody would be told why.

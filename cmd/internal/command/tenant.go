@@ -146,7 +146,7 @@ func runTenantAdd(ctx context.Context, e *env, o *tenantAddOptions) error {
 			return err
 		}
 	}
-	return e.apply(ctx, plan, request, o.Write, o.format)
+	return e.apply(ctx, plan, o.Write, o.format)
 }
 
 func newTenantList(e *env) *cobra.Command {

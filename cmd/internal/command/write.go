@@ -63,15 +63,15 @@ func (e *env) change(ctx context.Context, w *workspace.Workspace, base *workspac
 	if err != nil {
 		return err
 	}
-	return e.apply(ctx, plan, r, o, format)
+	return e.apply(ctx, plan, o, format)
 }
 
 // apply carries a prepared change out and reports it.
-func (e *env) apply(ctx context.Context, plan *change.Plan, r change.Request, o option.Write, format option.Format) error {
+func (e *env) apply(ctx context.Context, plan *change.Plan, o option.Write, format option.Format) error {
 	if err := plan.Err(); err != nil {
 		return err
 	}
-	report, err := display.NewChange(ctx, plan, r)
+	report, err := display.NewChange(ctx, plan)
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,10 @@ type ChangedValue struct {
 }
 
 // NewChange makes the report of a prepared change.
-func NewChange(ctx context.Context, p *change.Plan, r change.Request) (*Change, error) {
+func NewChange(ctx context.Context, p *change.Plan) (*Change, error) {
 	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Subject: p.Subject()}
 	report.Findings, report.warned = slices.Concat(p.Remaining, p.Warned), p.Warned
-	for _, e := range r.Edits {
+	for _, e := range p.Edits() {
 		before, err := rootFor(ctx, p.Before, e)
 		if err != nil {
 			return nil, err

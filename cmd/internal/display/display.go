@@ -70,11 +70,10 @@ func Error(t *term.IO, err error, code int, asJSON bool) {
 	s := t.ErrStyle()
 	if len(findings) > 0 {
 		_ = FindingsText(t.Err, findings, s)
-		if err.Error() == findings.Error() {
-			return // they have said everything
-		}
 	}
-	_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Red("error:"), err)
+	if len(findings) == 0 || err.Error() != findings.Error() { // else they have said it
+		_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Red("error:"), err)
+	}
 	if hint := diag.HintOf(err); hint != "" {
 		_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Cyan("hint:"), hint)
 	}
