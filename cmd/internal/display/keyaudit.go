@@ -56,7 +56,11 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 					where += fmt.Sprintf(" and %d more", n)
 				}
 			}
-			fmt.Fprintf(&b, "  %s%s:\n", plural(g.secrets, "secret"), where)
+			opens := "open"
+			if g.secrets == 1 {
+				opens = "opens"
+			}
+			fmt.Fprintf(&b, "  %s%s %s for\n", plural(g.secrets, "secret"), where, opens)
 			for _, h := range item.Holders {
 				if slices.Contains(g.keys, h.Key) {
 					fmt.Fprintf(&b, "    %s%s\n", who(h), roleMark(s, h.Role))
