@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lcm": main, "lcm-remote": remoteMain})
+	testscript.Main(m, map[string]func(){"lcm": main, "lcm-remote": remoteMain, "age-plugin-test": pluginMain})
 }
 
 // remoteMain is what cmd/lcm-remote does, for scripts: one test binary stands in for both programs.

@@ -146,7 +146,11 @@ func (r Recipient) wrap(key *dataKey) (string, error) {
 	var b bytes.Buffer
 	a := armor.NewWriter(&b)
 	if err := encryptAge(a, key.raw, r.age); err != nil {
-		return "", fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
+		err = fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
+		if _, missing := errors.AsType[*plugin.NotFoundError](err); missing {
+			return "", diag.WithHint(err, "encrypting to this key takes its plugin: install age-plugin-%s, and put it on PATH", pluginName(r.text))
+		}
+		return "", err
 	}
 	if err := a.Close(); err != nil {
 		return "", fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
