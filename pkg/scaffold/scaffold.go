@@ -146,7 +146,9 @@ func Sops(existing []byte, tenants []*workspace.Tenant, secretNames []string) ([
 func Attributes(existing []byte) []byte {
 	existing = withLines(existing, "# Layer files have one line ending on every machine: a byte changed is a byte signed.",
 		address.Root+"/** text eol=lf", workspace.SettingsFile+" text eol=lf", SopsFile+" text eol=lf")
-	return withLines(existing, "# git diff shows them readable, in clones where lcm hooks install was run.", address.Root+"/**/*.yaml diff=lcm")
+	existing = withLines(existing, "# git diff shows them readable, in clones where lcm hooks install was run.", address.Root+"/**/*.yaml diff=lcm")
+	return withLines(existing, "# git merge merges them by key, in clones where lcm hooks install was run.", address.Root+"/**/*.yaml merge=lcm",
+		workspace.SettingsFile+" merge=lcm", workspace.LockFile+" merge=lcm", SopsFile+" merge=lcm")
 }
 
 // Ignore gives .gitignore with lcm's own folder in it, keeping what is there.

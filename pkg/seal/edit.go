@@ -111,12 +111,12 @@ func (e *editor) check() error {
 // coversAll refuses a file that a plain edit would break.
 func (e *editor) coversAll() diag.List {
 	return diag.List{finding(codeUnsupported, e.m.Pos, blockKey,
-		"the file's mac covers its plain values too (mac_only_encrypted is not set), so it cannot be edited here", e.convertHint())}
+		"the file's mac covers its plain values too (mac_only_encrypted is not set), so it cannot be edited here", convertHint(e.doc.File()))}
 }
 
-func (e *editor) convertHint() string {
+func convertHint(file string) string {
 	return fmt.Sprintf("convert it: sops decrypt --in-place %[1]s, then sops encrypt --in-place %[1]s "+
-		"with encrypted_regex and mac_only_encrypted: true in .sops.yaml", e.doc.File())
+		"with encrypted_regex and mac_only_encrypted: true in .sops.yaml", file)
 }
 
 // chooseRule finds the keys that become secret and the rule that selects them.
@@ -138,7 +138,7 @@ func (e *editor) chooseRule() error {
 	}
 	if e.m != nil && e.before.option != encryptedRegex {
 		return diag.List{finding(codeUnsupported, e.m.Pos, blockKey+"."+e.before.option,
-			fmt.Sprintf("the file selects its secrets by %s, which does not cover %s", e.before.option, names[0]), e.convertHint())}
+			fmt.Sprintf("the file selects its secrets by %s, which does not cover %s", e.before.option, names[0]), convertHint(e.doc.File()))}
 	}
 	if e.m == nil {
 		names = append(names, e.harmless(names)...)

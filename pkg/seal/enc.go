@@ -31,6 +31,9 @@ const (
 	encType   = ",type:"
 )
 
+// encryptedComment begins a comment in an encrypted map, as the sops CLI leaves it.
+const encryptedComment = "#" + "ENC[AES256_GCM,"
+
 // errFormat is all that is said of a value that does not parse: its text may be a secret in plain.
 var errFormat = errors.New("not a value of the form ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]")
 

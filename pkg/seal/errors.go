@@ -78,6 +78,7 @@ const (
 	codeReserved    = "seal-reserved"      // an edit of the sops block itself
 	codeReadable    = "identity-readable"  // a private key that others can read
 	codeRekey       = "seal-rekey"         // a file that cannot get a new data key here
+	codeMixed       = "seal-mixed"         // a merge of two owners' files
 )
 
 func finding(code string, at diag.Position, key, message, hint string) diag.Finding {

@@ -51,7 +51,7 @@ func (e *editor) finish(edited *yamldoc.Doc) (*yamldoc.Doc, error) {
 	if err := e.plainLeft(edited); err != nil {
 		return nil, err
 	}
-	if len(secrets) == 0 && !bytes.Contains(edited.Source(), []byte("#ENC[AES256_GCM,")) {
+	if len(secrets) == 0 && !bytes.Contains(edited.Source(), []byte(encryptedComment)) {
 		if e.m == nil {
 			return edited, nil
 		}

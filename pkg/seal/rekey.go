@@ -77,8 +77,8 @@ func rekeyFaults(doc *yamldoc.Doc, m *Metadata, newDataKey bool) error {
 		return diag.List{finding(codeRekey, m.Pos, blockKey+"."+m.otherKeys,
 			fmt.Sprintf("the file is encrypted to %s keys too, which cannot be renewed here", m.otherKeys),
 			"use sops updatekeys or sops rotate on this file")}
-	case newDataKey && bytes.Contains(doc.Source(), []byte("#ENC[AES256_GCM,")):
-		line := 1 + bytes.Count(doc.Source()[:bytes.Index(doc.Source(), []byte("#ENC[AES256_GCM,"))], []byte("\n"))
+	case newDataKey && bytes.Contains(doc.Source(), []byte(encryptedComment)):
+		line := 1 + bytes.Count(doc.Source()[:bytes.Index(doc.Source(), []byte(encryptedComment))], []byte("\n"))
 		return diag.List{finding(codeRekey, diag.Position{File: doc.File(), Line: line}, "",
 			"an encrypted comment cannot be encrypted with a new data key here",
 			"remove the comments in encrypted maps with sops edit, or use sops rotate on this file")}

@@ -26,7 +26,7 @@ func newHooks(e *env) *cobra.Command {
 		Long: `What Git calls lcm for. Git does not take over settings from a repository that is cloned, as they run programs: each clone is told
 once, by lcm hooks install or lcm init.`,
 	}
-	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e), newHooksPreCommit(e))
+	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e), newHooksMerge(e), newHooksPreCommit(e))
 	return cmd
 }
 
@@ -40,13 +40,16 @@ func newHooksInstall(e *env) *cobra.Command {
 	o := &hooksInstallOptions{}
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Have Git call lcm in this clone: to show layer files readable, and to check what is committed",
+		Short: "Have Git call lcm in this clone: to merge and show layer files, and to check what is committed",
 		Long: `Have git diff, git log -p and git show give layer files as they are read: a secret is a short mark that changes when the secret
 does, and of the sops block only for whom the file is encrypted. It takes no key, and shows no secret. What is stored, merged and
 applied stays the file itself.
 
-It sets diff.lcm.textconv in this clone's Git configuration. That layer files are shown by it is in .gitattributes, where lcm init
-puts it. Running it again is harmless.
+Have git merge, rebase, cherry-pick and stash merge configuration files by key: changes to different keys never collide, secrets
+of two branches come together under one MAC, and a key that both changed is a conflict at that key alone (see lcm resolve).
+
+It sets diff.lcm.textconv, merge.lcm.name and merge.lcm.driver in this clone's Git configuration. Which files they are for is in
+.gitattributes, where lcm init puts it. Running it again is harmless.
 
 The hook pre-commit has every commit checked by lcm hooks pre-commit, in well under a second. A hook that is there already goes on
 to be run, first: it is kept beside the new one as pre-commit.before-lcm. Where core.hooksPath leads out of the repository, to hooks
@@ -75,7 +78,7 @@ func runHooksInstall(ctx context.Context, e *env, o *hooksInstallOptions) error 
 		return fmt.Errorf("read %s: %w", scaffold.AttributesFile, err)
 	}
 	if !bytes.Equal(scaffold.Attributes(attributes), attributes) {
-		return diag.WithHint(fmt.Errorf("%s does not say which files lcm shows", scaffold.AttributesFile), "let lcm add it, in a commit: lcm init")
+		return diag.WithHint(fmt.Errorf("%s does not say which files lcm shows and merges", scaffold.AttributesFile), "let lcm add it, in a commit: lcm init")
 	}
 	set, err := installDrivers(ctx, w.Repo(), o.dryRun)
 	if err != nil {
@@ -96,6 +99,8 @@ func runHooksInstall(ctx context.Context, e *env, o *hooksInstallOptions) error 
 // drivers are the settings by which Git calls lcm.
 var drivers = [...]display.Setting{
 	{Key: "diff.lcm.textconv", Value: "lcm hooks textconv"},
+	{Key: "merge.lcm.name", Value: "lcm, by key"},
+	{Key: "merge.lcm.driver", Value: "lcm hooks merge --marker-size %L --path %P %O %A %B"},
 }
 
 // installDrivers sets what is not set yet in this clone's configuration, and gives it.

@@ -292,15 +292,7 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 	case fromFile:
 		return readLimited(e.path(in.value), in.key)
 	case fromStdin:
-		data, err := io.ReadAll(io.LimitReader(e.IO.In, change.MaxValue+2))
-		if err != nil {
-			return "", fmt.Errorf("read standard input: %w", err)
-		}
-		text := string(data)
-		if line, ok := strings.CutSuffix(text, "\n"); ok && !strings.Contains(line, "\n") {
-			text = strings.TrimSuffix(line, "\r")
-		}
-		return text, nil
+		return readValue(e.IO.In)
 	}
 	if !secret {
 		return "", usage(fmt.Errorf("%s has no value", in.key), "write %s=VALUE, or --secret %s to be asked for a secret", in.key, in.key)
@@ -317,6 +309,19 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 		return "", errors.New("an empty secret was given; nothing was written")
 	}
 	return string(value), nil
+}
+
+// readValue reads a value from standard input; the newline after a single line is dropped.
+func readValue(in io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(in, change.MaxValue+2))
+	if err != nil {
+		return "", fmt.Errorf("read standard input: %w", err)
+	}
+	text := string(data)
+	if line, ok := strings.CutSuffix(text, "\n"); ok && !strings.Contains(line, "\n") {
+		text = strings.TrimSuffix(line, "\r")
+	}
+	return text, nil
 }
 
 func readLimited(path string, key tree.Path) (string, error) {

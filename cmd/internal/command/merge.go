@@ -1,0 +1,256 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/accesslog"
+	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/merge"
+	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+type mergeOptions struct {
+	format option.Format
+	goOn   bool
+}
+
+func newMerge(e *env) *cobra.Command {
+	o := &mergeOptions{}
+	cmd := &cobra.Command{
+		Use:   "merge",
+		Short: "See and finish the merge, rebase or cherry-pick that Git stopped in",
+		Long: `See what is left to do in the merge, rebase, cherry-pick or stash that Git stopped in, and finish it.
+
+Git merges configuration files by key in clones where lcm hooks install was run. Where both sides changed the same key, resolve
+it with lcm resolve or by hand. --continue then seals the files: secrets that came from both sides, and those typed by hand in
+plain text, are encrypted together under a new MAC, which takes a key that opens the file. It adds them to the index and lets
+Git go on.`,
+		Example: "  lcm merge\n  lcm merge --continue",
+		Args:    args(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e.output(&o.format)
+			return runMerge(cmd.Context(), e, o)
+		},
+	}
+	o.format.Bind(cmd, "text", "json")
+	cmd.Flags().BoolVar(&o.goOn, "continue", false, "seal and add the resolved files, and let Git go on")
+	return cmd
+}
+
+// session gives the merge that Git stopped in.
+func (e *env) session(ctx context.Context) (*merge.Session, error) {
+	repo, err := e.repo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &merge.Session{Repo: repo, Options: e.mergeOptions(ctx, 0)}, nil
+}
+
+func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
+	s, err := e.session(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := s.Files(ctx)
+	if err != nil {
+		return err
+	}
+	op := s.Repo.Operation()
+	if len(files) == 0 {
+		if err := errNothingStopped(op); err != nil {
+			return err
+		}
+	}
+	if !o.goOn {
+		if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
+			return err
+		}
+		noteNext(e, files)
+		return nil
+	}
+	for _, f := range merge.Left(files, merge.Unsealed) {
+		if err := settle(ctx, s, f); err != nil {
+			return err
+		}
+	}
+	if files, err = s.Files(ctx); err != nil {
+		return err
+	}
+	if left := merge.Left(files, merge.InConflict, merge.Foreign); len(left) > 0 {
+		if err := e.showMerge(ctx, s, left, o.format, false); err != nil {
+			return err
+		}
+		noteNext(e, left)
+		return &silentError{exitFailed, fmt.Errorf("%d files are left to resolve", len(left))}
+	}
+	return e.continueGit(ctx, s, files, op, o.format)
+}
+
+// settle seals a file, or says what one without a key can do.
+func settle(ctx context.Context, s *merge.Session, f merge.File) error {
+	err := s.Settle(ctx, f)
+	if locked, ok := errors.AsType[*seal.NoIdentityError](err); ok {
+		locked.File = f.Path
+		return diag.WithHint(locked, "it holds secrets of both sides, which only one of its recipients can seal: let one of them merge these branches, or put a private key where lcm finds it and run lcm merge --continue")
+	}
+	return err
+}
+
+// continueGit lets Git go on, and reports.
+func (e *env) continueGit(ctx context.Context, s *merge.Session, files []merge.File, op gitrepo.Operation, format option.Format) error {
+	report, err := mergeReport(ctx, s, files, false)
+	if err != nil {
+		return err
+	}
+	if op == gitrepo.NoOperation {
+		if format.JSON() {
+			return display.JSON(e.IO.Out, "Merge", report)
+		}
+		if err := display.MergeText(e.IO, report); err != nil {
+			return err
+		}
+		e.IO.Note("all conflicts are resolved and added; if they came from git stash pop, drop it with git stash drop")
+		return nil
+	}
+	setup, err := s.Repo.Signing(ctx)
+	if err != nil {
+		return err
+	}
+	said, err := s.Repo.Continue(ctx, op, setup.Usable)
+	report.Git = said
+	if err != nil {
+		if more, _ := s.Files(ctx); len(merge.Left(more, merge.InConflict, merge.Unsealed, merge.Foreign)) > 0 {
+			e.IO.Note("%s", said)
+			return diag.WithHint(fmt.Errorf("the %s went on and stopped at the next conflict", op), "see it with lcm merge")
+		}
+		return err
+	}
+	report.Continued = true
+	if format.JSON() {
+		return display.JSON(e.IO.Out, "Merge", report)
+	}
+	if err := display.MergeText(e.IO, report); err != nil {
+		return err
+	}
+	e.IO.Note("the %s is done; see what it did with lcm diff ORIG_HEAD, and check it with lcm validate", op)
+	return nil
+}
+
+// showMerge writes what is left to do.
+func (e *env) showMerge(ctx context.Context, s *merge.Session, files []merge.File, format option.Format, reveal bool) error {
+	report, err := mergeReport(ctx, s, files, reveal)
+	if err != nil {
+		return err
+	}
+	if reveal {
+		if err := e.recordConflicts(ctx, s, report); err != nil {
+			return err
+		}
+	}
+	if format.JSON() {
+		return display.JSON(e.IO.Out, "Merge", report)
+	}
+	return display.MergeText(e.IO, report)
+}
+
+// recordConflicts records which secrets are about to be shown, and which could not be opened.
+func (e *env) recordConflicts(ctx context.Context, s *merge.Session, report display.Merge) error {
+	var accesses []accesslog.Access
+	for _, f := range report.Files {
+		keys := map[accesslog.Outcome][]string{}
+		for _, c := range f.Conflicts {
+			for _, v := range c.Values {
+				for _, side := range []*display.MergeValue{v.Ours, v.Base, v.Theirs} {
+					if side != nil && side.Locked {
+						keys[accesslog.Refused] = append(keys[accesslog.Refused], v.Key)
+					} else if side != nil && side.Secret {
+						keys[accesslog.Opened] = append(keys[accesslog.Opened], v.Key)
+					}
+				}
+			}
+		}
+		for _, outcome := range []accesslog.Outcome{accesslog.Opened, accesslog.Refused} {
+			if len(keys[outcome]) > 0 {
+				accesses = append(accesses, accesslog.Access{Action: "resolve", Outcome: outcome, Address: addressOf(f.Path), Keys: onlyOnce(keys[outcome])})
+			}
+		}
+	}
+	if len(accesses) == 0 {
+		return nil
+	}
+	return e.record(ctx, workspace.New(s.Repo, workspace.Options{}), accesses...)
+}
+
+func noteNext(e *env, files []merge.File) {
+	switch conflicts := merge.Left(files, merge.InConflict); {
+	case len(conflicts) > 0:
+		e.IO.Note("choose with lcm resolve %s [KEY…] --ours or --theirs, or set another value with KEY=VALUE", addressOf(conflicts[0].Path))
+	case len(merge.Left(files, merge.Foreign)) == 0:
+		e.IO.Note("nothing is left in conflict; go on with lcm merge --continue")
+	}
+}
+
+// mergeReport collects what is known of files; a file that cannot be read by key is shown without values.
+func mergeReport(ctx context.Context, s *merge.Session, files []merge.File, reveal bool) (display.Merge, error) {
+	report := display.Merge{Operation: string(s.Repo.Operation()), Files: []display.MergedFile{}}
+	for _, f := range files {
+		m := display.MergedFile{Path: f.Path, State: string(f.State)}
+		if a := addressOf(f.Path); a != f.Path {
+			m.Address = a
+		}
+		if f.Problem != nil {
+			m.Problem = f.Problem.Error()
+		}
+		if len(f.Regions) > 0 {
+			values, err := s.Values(ctx, f)
+			if err != nil && ctx.Err() != nil {
+				return report, err
+			}
+			for _, r := range f.Regions {
+				m.Conflicts = append(m.Conflicts, conflictOf(r, values, reveal))
+			}
+		}
+		report.Files = append(report.Files, m)
+	}
+	return report, nil
+}
+
+func conflictOf(r merge.Region, values merge.ValueFunc, reveal bool) display.MergeConflict {
+	c := display.MergeConflict{Line: r.Line}
+	if values == nil {
+		return c
+	}
+	for _, text := range r.KeyList() {
+		key, err := tree.ParsePath(text)
+		if err != nil {
+			continue
+		}
+		show := func(side merge.Side) *display.MergeValue {
+			n, open := values(key, side)
+			if n == nil {
+				return nil
+			}
+			return display.NewMergeValue(n, !open, reveal)
+		}
+		c.Values = append(c.Values, display.KeyValues{Key: text, Ours: show(merge.Ours), Base: show(merge.Base), Theirs: show(merge.Theirs)})
+	}
+	return c
+}
+
+// targetFile gives the file that a user names by its address or its path.
+func targetFile(target string) string {
+	if strings.HasPrefix(target, "config/") || strings.Count(target, "/") != 2 || strings.HasSuffix(target, ".yaml") {
+		return target
+	}
+	return "config/" + target + ".yaml"
+}

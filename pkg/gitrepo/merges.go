@@ -1,0 +1,125 @@
+package gitrepo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Unmerged is a file that Git could not merge, with its versions: nil where a side has none.
+type Unmerged struct {
+	Path               string
+	Base, Ours, Theirs []byte
+	Resolved           bool // it was added since, by `git add`; Git keeps the versions until the commit
+}
+
+// Unmerged gives the files in conflict, and those whose conflicts were resolved since, sorted by path.
+func (r *Repo) Unmerged(ctx context.Context) ([]Unmerged, error) {
+	files := map[string]*Unmerged{}
+	for _, list := range []struct {
+		flag     string
+		resolved bool
+	}{{"--unmerged", false}, {"--resolve-undo", true}} {
+		out, err := r.git(ctx, "ls-files", "-z", "--full-name", list.flag, ":/")
+		if err != nil {
+			return nil, fmt.Errorf("list files in conflict: %w", err)
+		}
+		for line := range strings.SplitSeq(string(out), "\x00") {
+			// <mode> <object> <stage>\t<file>
+			head, path, ok := strings.Cut(line, "\t")
+			fields := strings.Fields(head)
+			if !ok || len(fields) != 3 || files[path] != nil && files[path].Resolved != list.resolved {
+				continue
+			}
+			if files[path] == nil {
+				files[path] = &Unmerged{Path: path, Resolved: list.resolved}
+			}
+			content, err := r.objects.readKind(ctx, plumbing.NewHash(fields[1]), plumbing.BlobObject)
+			if err != nil {
+				return nil, fmt.Errorf("read a version of %s: %w", path, err)
+			}
+			switch f := files[path]; fields[2] {
+			case "1":
+				f.Base = content
+			case "2":
+				f.Ours = content
+			case "3":
+				f.Theirs = content
+			}
+		}
+	}
+	out := make([]Unmerged, 0, len(files))
+	for _, f := range files {
+		out = append(out, *f)
+	}
+	slices.SortFunc(out, func(a, b Unmerged) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+// Add puts files of the worktree into the index, which resolves their conflicts.
+func (r *Repo) Add(ctx context.Context, paths ...string) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	specs := make([]string, len(paths))
+	for i, p := range paths {
+		specs[i] = ":(top,literal)" + p
+	}
+	if _, err := r.run(ctx, command{args: append([]string{"add", "--"}, specs...), write: true}); err != nil {
+		return fmt.Errorf("add resolved files: %w", err)
+	}
+	return nil
+}
+
+// Operation is what Git stopped in the middle of.
+type Operation string
+
+// The operations that have a --continue.
+const (
+	NoOperation Operation = ""
+	MergeOp     Operation = "merge"
+	RebaseOp    Operation = "rebase"
+	CherryPick  Operation = "cherry-pick"
+	Revert      Operation = "revert"
+)
+
+// Operation tells what is going on in this worktree. Files in conflict without one come from `git stash pop` or the like.
+func (r *Repo) Operation() Operation {
+	for _, o := range []struct {
+		path string
+		op   Operation
+	}{
+		{"rebase-merge", RebaseOp},
+		{"rebase-apply", RebaseOp},
+		{"MERGE_HEAD", MergeOp},
+		{"CHERRY_PICK_HEAD", CherryPick},
+		{"REVERT_HEAD", Revert},
+	} {
+		if _, err := os.Stat(filepath.Join(r.gitDir, o.path)); err == nil {
+			return o.op
+		}
+	}
+	return NoOperation
+}
+
+// Continue lets Git go on with an operation whose conflicts are resolved, with the message that is there. The commits it makes
+// are signed if sign is set; else as Git is configured. said is what Git wrote; of a rebase that stops at the next commit, or
+// a hook that refuses, it is in the error.
+func (r *Repo) Continue(ctx context.Context, op Operation, sign bool) (said string, err error) {
+	args := []string{"-c", "core.editor=true"}
+	if sign {
+		args = append(args, "-c", "commit.gpgsign=true")
+	}
+	var stderr string
+	out, err := r.run(ctx, command{args: append(args, string(op), "--continue"), write: true, said: &stderr})
+	said = strings.TrimSpace(string(out) + stderr)
+	if err != nil {
+		return said, fmt.Errorf("git %s --continue: %w", op, err)
+	}
+	return said, nil
+}

@@ -1,0 +1,146 @@
+package merge
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/scaffold"
+	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
+)
+
+// State is how far a file is in a merge.
+type State string
+
+// The states.
+const (
+	InConflict State = "conflict" // it has conflicts to resolve
+	Unsealed   State = "unsealed" // its conflicts are resolved, and it is to be sealed and added
+	Added      State = "added"    // it was added to the index
+	Foreign    State = "foreign"  // not a configuration file, or gone on one side: Git's business
+)
+
+// File is a file that Git stopped at.
+type File struct {
+	Path     string
+	State    State
+	Regions  []Region
+	Problem  error // what is wrong with its text
+	text     []byte
+	versions Versions
+}
+
+// Session is a merge, rebase, cherry-pick or stash that Git stopped in.
+type Session struct {
+	Repo    *gitrepo.Repo
+	Options Options
+}
+
+// IsMerged reports whether a file is one that is merged by key.
+func IsMerged(file string) bool {
+	switch file {
+	case workspace.SettingsFile, workspace.LockFile, scaffold.SopsFile:
+		return true
+	}
+	return strings.HasPrefix(file, address.Root+"/") && path.Ext(file) == ".yaml"
+}
+
+// Files gives the files that Git stopped at, with those that were resolved since.
+func (s *Session) Files(ctx context.Context) ([]File, error) {
+	unmerged, err := s.Repo.Unmerged(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]File, 0, len(unmerged))
+	for _, u := range unmerged {
+		f := File{Path: u.Path, State: Unsealed, versions: Versions{u.Base, u.Ours, u.Theirs}}
+		if !IsMerged(u.Path) || u.Ours == nil || u.Theirs == nil {
+			f.State = Foreign
+			if u.Resolved {
+				f.State = Added
+			}
+			files = append(files, f)
+			continue
+		}
+		f.text, err = s.Repo.Worktree().ReadFile(ctx, u.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			f.State = Foreign // removed by hand
+			if u.Resolved {
+				f.State = Added
+			}
+		case err != nil:
+			return nil, err
+		default:
+			f.Regions, f.Problem = Regions(u.Path, f.text, s.Options.MarkerSize)
+			if len(f.Regions) > 0 || f.Problem != nil {
+				f.State = InConflict
+			} else if u.Resolved && s.isSealed(ctx, f) {
+				f.State = Added
+			}
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// isSealed reports whether a file that was added is as Finish would leave it.
+func (s *Session) isSealed(ctx context.Context, f File) bool {
+	r, err := Finish(ctx, f.Path, f.text, f.versions, s.Options)
+	return err == nil && r.Pending == nil && string(r.Text) == string(f.text)
+}
+
+// Settle seals a file whose conflicts are resolved and adds it to the index. If somebody with a key has to do that, the
+// file stays as it is and the error is the [seal.NoIdentityError].
+func (s *Session) Settle(ctx context.Context, f File) error {
+	r, err := Finish(ctx, f.Path, f.text, f.versions, s.Options)
+	if err != nil {
+		return err
+	}
+	if r.Pending != nil {
+		return r.Pending
+	}
+	if err := s.write(ctx, f, r.Text); err != nil {
+		return err
+	}
+	return s.Repo.Add(ctx, f.Path)
+}
+
+// write replaces a file that is still as it was read.
+func (s *Session) write(ctx context.Context, f File, text []byte) error {
+	return s.Repo.WriteFiles(ctx, map[string][]byte{f.Path: text}, gitrepo.Expect(map[string][]byte{f.Path: f.text}))
+}
+
+// Choose resolves conflicts of a file by taking a side, all of them if no keys are given.
+func (s *Session) Choose(ctx context.Context, f File, keys []string, side Side) error {
+	text, err := Choose(f.Path, f.text, keys, side, s.Options)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, f, text)
+}
+
+// Set resolves the conflict at a key with a value that is on neither side.
+func (s *Session) Set(ctx context.Context, f File, key tree.Path, value *tree.Node) error {
+	text, err := Set(ctx, f.Path, f.text, key, value, f.versions, s.Options)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, f, text)
+}
+
+// Values gives what the sides have at the keys of a file.
+func (s *Session) Values(ctx context.Context, f File) (ValueFunc, error) {
+	return Values(ctx, f.Path, f.versions, s.Options)
+}
+
+// Left gives the files of some states.
+func Left(files []File, states ...State) []File {
+	return slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !slices.Contains(states, f.State) })
+}
