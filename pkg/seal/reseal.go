@@ -144,7 +144,7 @@ func (r *resealer) chooseRule() error {
 			chosen[l.path.String()] = true
 			if r.m != nil && r.before.option != encryptedRegex {
 				return diag.List{finding(codeUnsupported, l.node.Pos, l.path.String(),
-					fmt.Sprintf("the file selects its secrets by %s, which does not cover %s", r.before.option, name), r.convertHint())}
+					fmt.Sprintf("the file selects its secrets by %s, which does not cover %s", r.before.option, name), convertHint(r.doc.File()))}
 			}
 		default:
 			for _, key := range l.keys {

@@ -112,7 +112,7 @@ An address is tenant/environment/namespace; a key is a dotted path in it.`,
 		commands  []*cobra.Command
 	}{
 		{"start", "Start:", []*cobra.Command{newInit(e), newTenant(e), newNamespace(e), newSchema(e), newTemplate(e), newKeys(e), newHooks(e), newDoctor(e)}},
-		{"change", "Change:", []*cobra.Command{newSet(e), newUnset(e), newEdit(e), newPromote(e)}},
+		{"change", "Change:", []*cobra.Command{newSet(e), newUnset(e), newEdit(e), newPromote(e), newResolve(e), newMerge(e)}},
 		{"read", "Read:", []*cobra.Command{
 			newGet(e), newList(e), newExplain(e), newExec(e), newDiff(e), newValidate(e), newAudit(e), newSecret(e),
 		}},
