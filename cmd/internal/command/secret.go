@@ -5,13 +5,13 @@ import "github.com/spf13/cobra"
 func newSecret(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
-		Short: "Find secrets that stand in plain text",
+		Short: "List secrets, how old they are, and those in plain text",
 		Long: `Secrets are the fields that the schema says are secret, and those that were set with --secret. They are kept encrypted in the
-layer files; lcm secret scan finds those that are not.`,
-		Example: "  lcm secret scan\n  lcm secret scan --staged",
+layer files: lcm secret list tells where, since when and by whom, and lcm secret scan finds those that are not encrypted.`,
+		Example: "  lcm secret list acme --due\n  lcm secret show acme/production/inference providers.openai.api_key\n  lcm secret scan --staged",
 		Args:    subcommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSecretScan(e))
+	cmd.AddCommand(newSecretList(e), newSecretShow(e), newSecretScan(e))
 	return cmd
 }

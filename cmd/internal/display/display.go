@@ -129,7 +129,7 @@ func plural(n int, word string) string {
 	switch {
 	case strings.HasSuffix(word, "s"):
 		return fmt.Sprintf("%d %ses", n, word)
-	case strings.HasSuffix(word, "y") && !strings.HasSuffix(word, "ey"):
+	case strings.HasSuffix(word, "y") && !strings.HasSuffix(word, "ey") && !strings.HasSuffix(word, "ay"):
 		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(word, "y"))
 	}
 	return fmt.Sprintf("%d %ss", n, word)
