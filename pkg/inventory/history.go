@@ -147,7 +147,7 @@ func (w *walker) note(c *gitrepo.CommitInfo, s *Secret, after *state, parents []
 	info := *c
 	s.Changes++
 	if s.Changed == nil {
-		s.Changed = &info
+		s.Changed, s.Expires = &info, expiry(c)
 	}
 	if began {
 		s.Since = &info

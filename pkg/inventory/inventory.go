@@ -28,8 +28,10 @@ type Secret struct {
 	Declared  bool            `json:"declared"`  // the schema says that it is secret
 	Encrypted bool            `json:"encrypted"` // else it lies in plain text
 	Type      string          `json:"type,omitempty"`
-	Rotation  string          `json:"rotation,omitempty"` // how often the schema says to change it, as written: 90d
+	Rotation  string          `json:"rotation,omitempty"` // how often it is to be changed, as written: 90d
 
+	// Expires is when the value stops working, as the commit that set it says; zero where that says nothing.
+	Expires time.Time `json:"expiresAt,omitzero"`
 	// Since is the commit since which the key has a value without a break, Changed the last that changed the value; nil
 	// where nothing is committed.
 	Since   *gitrepo.CommitInfo `json:"since,omitempty"`
@@ -51,15 +53,20 @@ func (s *Secret) Age(now time.Time) (age time.Duration, ok bool) {
 	return max(0, now.Sub(s.Changed.Committed)), true
 }
 
-// Due gives when a secret is to be changed next, by what the schema says of its kind; ok is false where that says nothing, or it
-// is not known how old the secret is.
+// Due gives when a secret is to be changed next: when it expires, or by how often it is to be changed, whichever is first; ok is
+// false where nothing says it, or it is not known how old the secret is.
 func (s *Secret) Due() (at time.Time, ok bool) {
-	q, isQuantity := quantity.Parse(s.Rotation)
-	every, isDuration := q.Duration()
-	if !isQuantity || !isDuration || every <= 0 || s.Changed == nil || s.Uncommitted {
+	if s.Changed == nil || s.Uncommitted {
 		return time.Time{}, false
 	}
-	return s.Changed.Committed.Add(every), true
+	at, ok = s.Expires, !s.Expires.IsZero()
+	q, _ := quantity.Parse(s.Rotation)
+	if every, rotates := q.Duration(); rotates && every > 0 {
+		if next := s.Changed.Committed.Add(every); !ok || next.Before(at) {
+			at, ok = next, true
+		}
+	}
+	return at, ok
 }
 
 // Layers gives the addresses of the layer files that patterns mean: those of the patterns themselves, and those under the
@@ -145,6 +152,10 @@ func secretsOf(ctx context.Context, s *workspace.Snapshot, a address.Address) ([
 			return nil, err
 		}
 	}
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []*Secret
 	for p, n := range f.Sealed.Leaves() {
 		if !n.Kind.IsScalar() || n.Kind == tree.Null {
@@ -156,11 +167,24 @@ func secretsOf(ctx context.Context, s *workspace.Snapshot, a address.Address) ([
 				secret.Declared, secret.Type, secret.Rotation = true, field.SecretType, field.Rotation
 			}
 		}
+		secret.Rotation = settings.Secrets.RotationOf(secret.Type, secret.Rotation)
 		if n.Secret || secret.Declared {
 			out = append(out, secret)
 		}
 	}
 	return out, nil
+}
+
+// ExpiresTrailer says in a commit until when the secrets that it sets work: a date.
+const ExpiresTrailer = "Lcm-Expires"
+
+// expiry gives until when the secrets that a commit set work.
+func expiry(c *gitrepo.CommitInfo) time.Time {
+	at, err := time.Parse(time.DateOnly, c.Trailer(ExpiresTrailer))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // listed reports whether a commit made by lcm says that it set a key, or something above or below it; told is false where the

@@ -80,6 +80,7 @@ rules:
   all: {description: x, severity: warning, tenants: acme, environments: [a, "b*"], namespaces: n, isolate: {from: a, allow: ["*.example.com"], strict: true},
     references: {keys: "a[*].b", namespace: n, names: [x]}, acyclic: {nodes: x, name: id, edges: [y]}, unique: [a, {keys: [b], across: namespaces}],
     require: a.b, forbid: [c], values: {a: {one_of: [1, x, null], none_of: y, min: 1KB, max: 10GB, pattern: x}}}
+secrets: {rotation: {api-key: 90d, "*": 365d}, grace: 14d, refuse: [b]}
 `
 
 // told gives the codes and messages of what a parser finds, nil for nothing.

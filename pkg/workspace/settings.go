@@ -32,6 +32,7 @@ type Settings struct {
 	Namespaces   []Namespace   // in the file's order
 	Targets      []Target      // in the file's order
 	Rules        rules.Set     // in the file's order
+	Secrets      *SecretPolicy // nil where nothing is said
 }
 
 // Environment is one stage of promotion.
@@ -108,6 +109,7 @@ func ParseSettings(file string, src []byte) (*Settings, error) {
 		"rules": func(f tree.Field) {
 			d.entries(f, func(f tree.Field) { s.Rules = append(s.Rules, d.rule(f)) })
 		},
+		"secrets": func(f tree.Field) { s.Secrets = d.secretPolicy(f) },
 	})
 	d.version(doc.Root(), version)
 	d.checkSettings(doc.Root(), s)

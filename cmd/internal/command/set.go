@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/inventory"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -31,6 +34,7 @@ type setOptions struct {
 	stdin     string
 	asString  bool
 	directive string
+	expires   string
 }
 
 func newSet(e *env) *cobra.Command {
@@ -67,6 +71,7 @@ Only the bytes of the value change in its file. What the change reaches is check
 	f.StringArrayVar(&o.secrets, "secret", nil, "treat `KEY` as secret; asked for if no value is given (repeatable)")
 	f.StringArrayVar(&o.fromFiles, "from-file", nil, "take a value from a file, byte for byte, as `KEY=PATH` (repeatable)")
 	f.StringVar(&o.stdin, "stdin", "", "take the value of `KEY` from standard input; the newline after a single line is dropped")
+	f.StringVar(&o.expires, "expires", "", "note in the commit that the secrets work until `DATE`, as 2026-12-31; see lcm secret list")
 	f.BoolVar(&o.asString, "string", false, "take every value as a string")
 	for _, flag := range []string{"secret", "stdin"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
@@ -112,7 +117,25 @@ func runSet(ctx context.Context, e *env, o *setOptions) error {
 		}
 		edits = append(edits, edit)
 	}
-	return e.change(ctx, w, base, change.Request{Kind: "set", Edits: edits, Reason: o.Reason, Now: e.now()}, o.Write, o.format)
+	request := change.Request{Kind: "set", Edits: edits, Reason: o.Reason, Now: e.now()}
+	if o.expires != "" {
+		if request.Details, err = o.expiry(edits); err != nil {
+			return err
+		}
+	}
+	return e.change(ctx, w, base, request, o.Write, o.format)
+}
+
+// expiry gives the trailer by which secrets are known to expire.
+func (o *setOptions) expiry(edits []change.Edit) ([]gitrepo.Trailer, error) {
+	at, err := time.Parse(time.DateOnly, o.expires)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--expires %s is no date", o.expires), "for example --expires 2026-12-31")
+	}
+	if !slices.ContainsFunc(edits, func(e change.Edit) bool { return e.Secret }) {
+		return nil, usage(errors.New("--expires is for secrets, and none is set"), "leave it out, or mark what is secret with --secret KEY")
+	}
+	return []gitrepo.Trailer{{Key: inventory.ExpiresTrailer, Value: at.Format(time.DateOnly)}}, nil
 }
 
 // input is one key of a call and where its value comes from.

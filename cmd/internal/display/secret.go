@@ -164,7 +164,11 @@ func SecretText(t *term.IO, r *Secret) error {
 	if r.Uncommitted {
 		add("changed", s.Yellow("not committed"))
 	}
-	if r.Due != nil {
+	switch {
+	case r.Due == nil:
+	case r.Due.Equal(r.Expires):
+		add("expires", fmt.Sprintf("%s, %s", day(r.Expires), r.due(s)))
+	default:
 		add("due", fmt.Sprintf("%s (every %s)", r.due(s), r.Rotation))
 	}
 	names := make([]string, 0, len(r.Recipients))
