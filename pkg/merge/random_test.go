@@ -47,7 +47,6 @@ func nobody(t *testing.T) *seal.Keyring {
 type world struct {
 	t    *testing.T
 	r    *rand.Rand
-	to   []person
 	next int
 }
 
