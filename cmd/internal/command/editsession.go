@@ -17,6 +17,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/merge"
 	"github.com/llm-devops/lcm/pkg/scratch"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -43,7 +44,6 @@ type editSession struct {
 	marked     []tree.Path
 	resumed    bool   // the text is that of an earlier run
 	before     []byte // what the text of an earlier run was made from
-	merges     int
 }
 
 // read gives the text of the layer file at a snapshot, with its secrets opened, and records that.
@@ -246,7 +246,7 @@ func (s *editSession) catchUp(ctx context.Context, base *workspace.Snapshot) err
 		s.e.IO.Note("%s was changed by somebody else meanwhile; both changes are in", s.file)
 		return nil
 	}
-	conflict := &gitrepo.ConflictError{Reason: "somebody else changed the same lines while you edited", Paths: []string{s.file}}
+	conflict := &gitrepo.ConflictError{Reason: "somebody else changed the same while you edited", Paths: []string{s.file}}
 	if s.e.IO.CanAsk() {
 		return &editAgainError{err: conflict}
 	}
@@ -260,19 +260,19 @@ func (s *editSession) merge(ctx context.Context, before []byte) (conflicts bool,
 	if bytes.Equal(before, s.from) {
 		return false, nil
 	}
-	s.merges++
-	var files [3]string
-	for i, text := range [...][]byte{s.text, before, s.from} {
-		if files[i], err = s.dir.Write(fmt.Sprintf("merge-%d-%d", s.merges, i), text); err != nil {
-			return false, err
-		}
+	r, err := merge.Merge(ctx, s.file, merge.Versions{Base: before, Ours: s.text, Theirs: s.from}, merge.Options{Keyring: s.w.Keyring(), Now: s.e.now()})
+	if err != nil {
+		return false, err
 	}
-	s.text, conflicts, err = gitrepo.MergeFile(ctx, files[0], files[1], files[2], [3]string{"yours", "before", "theirs"})
-	return conflicts, err
+	s.text = r.Text
+	if n := len(r.Lost); n > 0 {
+		s.e.IO.Warn("comments of theirs that have no place in the merged text: %d; see them with git log -p %s", n, s.file)
+	}
+	return len(r.Conflicts) > 0, nil
 }
 
 // conflictRemark says what to do about markers of conflicts.
-const conflictRemark = "Somebody else changed the same lines: yours and theirs stand between <<<<<<< and >>>>>>>. Leave what is meant."
+const conflictRemark = "Somebody else changed the same: yours stands behind <<<<<<<, what was before behind |||||||, theirs behind =======. Leave what is meant."
 
 // editAgainError is what can be mended in the editor.
 type editAgainError struct {
