@@ -38,10 +38,16 @@ type Options struct {
 type Report struct {
 	Revision string           `json:"revision,omitempty"` // "" for the worktree
 	Time     time.Time        `json:"time,omitzero"`      // of the revision
-	Tenants  []holders.Tenant `json:"tenants"`
+	Tenants  []Tenant         `json:"tenants"`
 	Shared   []Shared         `json:"shared"` // keys that open the secrets of several tenants
 	History  *History         `json:"history,omitempty"`
 	Findings diag.List        `json:"findings"`
+}
+
+// Tenant is who can open the secrets of one tenant, and who named them.
+type Tenant struct {
+	holders.Tenant
+	Named []Naming `json:"named"` // of the keys that the tenant's file names; what is not committed is left out
 }
 
 // Shared is a key that opens the secrets of more than one tenant.
@@ -97,7 +103,7 @@ func Run(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, o O
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Tenants: []holders.Tenant{}, Shared: shared(r.all, r.selected)}
+	report := &Report{Tenants: []Tenant{}, Shared: shared(r.all, r.selected)}
 	if rev := s.Revision(); !rev.IsZero() {
 		info, err := w.Repo().Log(ctx, rev)
 		if err != nil {
@@ -109,10 +115,13 @@ func Run(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, o O
 		if !r.selected(t.Name) {
 			continue
 		}
-		report.Tenants = append(report.Tenants, t)
 		if err := r.tenant(ctx, t); err != nil {
 			return nil, fmt.Errorf("audit the keys of %s: %w", t.Name, err)
 		}
+		report.Tenants = append(report.Tenants, Tenant{t, []Naming{}})
+	}
+	if err := r.namings(ctx, report.Tenants); err != nil {
+		return nil, fmt.Errorf("find who named the keys: %w", err)
 	}
 	r.copies()
 	if err := r.sops(ctx); err != nil {

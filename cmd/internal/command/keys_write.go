@@ -35,6 +35,7 @@ type keysChange struct {
 	follow      []string          // more tenants that the change is about: what cannot be opened of them is told
 	newDataKeys bool
 	details     []gitrepo.Trailer
+	gained      func([]rekey.Tenant) error // looks at who gains access before anything is written; may be nil
 }
 
 // open finds the repository and what the change starts from.
@@ -64,6 +65,11 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 	tenants, err := c.prepare(ctx, e, after)
 	if err != nil {
 		return err
+	}
+	if c.gained != nil {
+		if err := c.gained(tenants); err != nil {
+			return err
+		}
 	}
 	files := maps.Clone(c.policy)
 	if files == nil {

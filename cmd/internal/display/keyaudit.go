@@ -42,7 +42,7 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 	s := t.Style()
 	var b strings.Builder
 	for _, item := range r.Tenants {
-		groups := openings(item)
+		groups := openings(item.Tenant)
 		secrets := 0
 		for _, g := range groups {
 			secrets += g.secrets
@@ -63,7 +63,7 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 			fmt.Fprintf(&b, "  %s%s %s for\n", plural(g.secrets, "secret"), where, opens)
 			for _, h := range item.Holders {
 				if slices.Contains(g.keys, h.Key) {
-					fmt.Fprintf(&b, "    %s%s\n", who(h), roleMark(s, h.Role))
+					fmt.Fprintf(&b, "    %s%s%s\n", who(h), roleMark(s, h.Role), s.Dim(namedText(item, h.Key)))
 				}
 			}
 		}
@@ -85,6 +85,16 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 	}
 	_, err := fmt.Fprintln(t.Out, auditVerdict(r))
 	return err
+}
+
+// namedText says since when the tenant's file names a key.
+func namedText(t keyaudit.Tenant, key string) string {
+	i := slices.IndexFunc(t.Named, func(n keyaudit.Naming) bool { return n.Key == key })
+	if i < 0 {
+		return ""
+	}
+	n := t.Named[i]
+	return fmt.Sprintf("  named by %s in %s of %s", n.Author, n.Revision[:10], day(n.Time))
 }
 
 func roleMark(s term.Style, r holders.Role) string {
@@ -178,10 +188,10 @@ func (m *markdown) auditFindings(list diag.List) {
 	}
 }
 
-func (m *markdown) auditTenant(t holders.Tenant) {
+func (m *markdown) auditTenant(t keyaudit.Tenant) {
 	m.section("Tenant " + code(t.Name))
-	m.line("| name | key | kind | by policy | opens |")
-	m.line("|---|---|---|---|---|")
+	m.line("| name | key | kind | by policy | opens | named by |")
+	m.line("|---|---|---|---|---|---|")
 	number := map[string]string{}
 	for i, h := range t.Holders {
 		number[h.Key] = fmt.Sprint(i + 1)
@@ -189,7 +199,13 @@ func (m *markdown) auditTenant(t holders.Tenant) {
 		if name == "" {
 			name = h.Known
 		}
-		m.line("| %d. %s | %s | %s | %s | %d of %s |", i+1, cell(name), codeCell(longKey(h.Key)), h.Kind, roleText(h.Role), h.Files, plural(len(t.Files), "file"))
+		named := "–"
+		if j := slices.IndexFunc(t.Named, func(n keyaudit.Naming) bool { return n.Key == h.Key }); j >= 0 {
+			n := t.Named[j]
+			named = fmt.Sprintf("%s, %s %s, signature %s", cell(n.Author), day(n.Time), code(n.Revision[:10]), n.Signature)
+		}
+		m.line("| %d. %s | %s | %s | %s | %d of %s | %s |", i+1, cell(name), codeCell(longKey(h.Key)), h.Kind, roleText(h.Role), h.Files,
+			plural(len(t.Files), "file"), named)
 	}
 	m.line("")
 	if len(t.Files) == 0 {

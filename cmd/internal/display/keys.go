@@ -88,10 +88,7 @@ func who(h holders.Holder) string {
 	if name == "" {
 		name = h.Known
 	}
-	if name == "" {
-		return seal.ShortKey(h.Key)
-	}
-	return fmt.Sprintf("%s (%s)", name, seal.ShortKey(h.Key))
+	return Person(name, h.Key)
 }
 
 func holderRows(s term.Style, t holders.Tenant) [][]string {

@@ -156,11 +156,14 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 	return nil
 }
 
-func access(c AccessChange) string {
-	if c.Name == "" {
-		return seal.ShortKey(c.Key)
+func access(c AccessChange) string { return Person(c.Name, c.Key) }
+
+// Person gives somebody's name and enough of a key to know it by; the key alone where nobody is named.
+func Person(name, key string) string {
+	if name == "" {
+		return seal.ShortKey(key)
 	}
-	return fmt.Sprintf("%s (%s)", c.Name, seal.ShortKey(c.Key))
+	return fmt.Sprintf("%s (%s)", name, seal.ShortKey(key))
 }
 
 func dataKeysText(t KeysTenant) string {
