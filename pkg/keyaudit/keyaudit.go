@@ -17,6 +17,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/due"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/holders"
 	"github.com/llm-devops/lcm/pkg/seal"
@@ -36,12 +37,13 @@ type Options struct {
 
 // Report is what was found.
 type Report struct {
-	Revision string           `json:"revision,omitempty"` // "" for the worktree
-	Time     time.Time        `json:"time,omitzero"`      // of the revision
-	Tenants  []Tenant         `json:"tenants"`
-	Shared   []Shared         `json:"shared"` // keys that open the secrets of several tenants
-	History  *History         `json:"history,omitempty"`
-	Findings diag.List        `json:"findings"`
+	Revision string      `json:"revision,omitempty"` // "" for the worktree
+	Time     time.Time   `json:"time,omitzero"`      // of the revision
+	Tenants  []Tenant    `json:"tenants"`
+	Shared   []Shared    `json:"shared"` // keys that open the secrets of several tenants
+	Due      []*due.List `json:"due"`    // the values that people who lost access still know
+	History  *History    `json:"history,omitempty"`
+	Findings diag.List   `json:"findings"`
 }
 
 // Tenant is who can open the secrets of one tenant, and who named them.
@@ -103,7 +105,7 @@ func Run(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, o O
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Tenants: []Tenant{}, Shared: shared(r.all, r.selected)}
+	report := &Report{Tenants: []Tenant{}, Due: []*due.List{}, Shared: shared(r.all, r.selected)}
 	if rev := s.Revision(); !rev.IsZero() {
 		info, err := w.Repo().Log(ctx, rev)
 		if err != nil {
@@ -122,6 +124,9 @@ func Run(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, o O
 	}
 	if err := r.namings(ctx, report.Tenants); err != nil {
 		return nil, fmt.Errorf("find who named the keys: %w", err)
+	}
+	if report.Due, err = r.due(ctx); err != nil {
+		return nil, err
 	}
 	r.copies()
 	if err := r.sops(ctx); err != nil {
@@ -235,6 +240,33 @@ func (r *run) sops(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// due gives what is left of the lists of what people who lost access know.
+func (r *run) due(ctx context.Context) ([]*due.List, error) {
+	out := []*due.List{}
+	for _, t := range r.all {
+		if !r.selected(t.Name) {
+			continue
+		}
+		lists, err := due.Read(ctx, r.s, t.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range lists {
+			if l.Values, err = l.Open(ctx, r.s); err != nil {
+				return nil, err
+			}
+			if len(l.Values) == 0 {
+				continue
+			}
+			out = append(out, l)
+			r.found("known-value", diag.Warning, diag.Position{File: l.File},
+				fmt.Sprintf("%s lost access to %s on %s, and still knows %d of its values", l.Person, t.Name, l.Since.Format(time.DateOnly), len(l.Values)),
+				"change each at its source: lcm keys due --tenant "+t.Name)
+		}
+	}
+	return out, nil
 }
 
 // shared gives the keys that open the secrets of several tenants, one of which is selected, in the order of the tenants.

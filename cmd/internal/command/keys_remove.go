@@ -109,7 +109,36 @@ func runKeysRemove(ctx context.Context, e *env, o *keysRemoveOptions) error {
 	if err := o.warnOfOneself(ctx, e); err != nil {
 		return err
 	}
-	return o.run(ctx, e)
+	if err := o.run(ctx, e); err != nil {
+		return err
+	}
+	return o.tellOfOthers(ctx, e)
+}
+
+// tellOfOthers names what else the person can open: other tenants, or the same by a recovery key.
+func (o *keysRemoveOptions) tellOfOthers(ctx context.Context, e *env) error {
+	after := o.w.Overlay(o.base, o.policy)
+	names, err := after.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	var gone, left []string
+	for _, name := range o.named {
+		gone = append(gone, o.gone[name]...)
+	}
+	for _, name := range names {
+		t, err := after.Tenant(ctx, name)
+		if err != nil {
+			continue // told where it is needed
+		}
+		if slices.ContainsFunc(t.All(), func(r workspace.Recipient) bool { return r.Name == o.person || slices.Contains(gone, r.Key) }) {
+			left = append(left, name)
+		}
+	}
+	if len(left) > 0 {
+		e.IO.Note("%s can still open the secrets of %s: lcm keys list --tenant %s", o.person, strings.Join(left, ", "), left[0])
+	}
+	return nil
 }
 
 // find finds the person's keys in the tenants that were named, or in all.

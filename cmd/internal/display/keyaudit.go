@@ -131,7 +131,11 @@ func auditVerdict(r *keyaudit.Report) string {
 	if n := r.Findings.Count(diag.Error); n > 0 {
 		return plural(n, "finding") + " in " + looked
 	}
-	return "no findings in " + looked + ": every file opens for whom policy names and for nobody else, as far as files show it"
+	none := "no findings"
+	if n := r.Findings.Count(diag.Warning); n > 0 {
+		none = "no errors, and " + plural(n, "warning") + ","
+	}
+	return none + " in " + looked + ": every file opens for whom policy names and for nobody else, as far as files show it"
 }
 
 // KeyAuditMarkdown writes the report for an auditor.
@@ -157,6 +161,14 @@ func KeyAuditMarkdown(w io.Writer, r *keyaudit.Report) error {
 		m.line("|---|---|---|")
 		for _, k := range r.Shared {
 			m.line("| %s | %s | %s |", cell(k.Name), code(k.Key), strings.Join(k.Tenants, ", "))
+		}
+	}
+	if len(r.Due) > 0 {
+		m.section("Values that are known to people who lost access")
+		m.line("| tenant | name | since | values that were not set anew |")
+		m.line("|---|---|---|---|")
+		for _, l := range r.Due {
+			m.line("| %s | %s | %s | %d, in %s |", l.Tenant, cell(l.Person), day(l.Since), len(l.Values), code(l.File))
 		}
 	}
 	if r.History != nil {
