@@ -78,7 +78,7 @@ func byKey(ctx context.Context, file string, v Versions, o Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
-	sealed, complete, err := m.Seal(merged, o.Now)
+	sealed, complete, err := m.Seal(ctx, merged, o.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func Finish(ctx context.Context, file string, text []byte, v Versions, o Options
 	if err != nil {
 		return nil, err
 	}
-	sealed, complete, err := m.Seal(content, o.Now)
+	sealed, complete, err := m.Seal(ctx, content, o.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -117,12 +117,15 @@ func Sops(existing []byte, tenants []*workspace.Tenant, secretNames []string) ([
 		if len(t.Recipients) == 0 {
 			continue
 		}
-		rules = append(rules, tree.NewMap(
-			tree.Field{Key: "path_regex", Value: tree.NewString(workspace.SopsRulePath(t.Name))},
-			tree.Field{Key: "encrypted_regex", Value: tree.NewString(selected)},
-			tree.Field{Key: "mac_only_encrypted", Value: tree.NewBool(true)},
-			tree.Field{Key: "age", Value: tree.NewString(strings.Join(t.Keys(), ","))},
-		))
+		fields := []tree.Field{
+			{Key: "path_regex", Value: tree.NewString(workspace.SopsRulePath(t.Name))},
+			{Key: "encrypted_regex", Value: tree.NewString(selected)},
+			{Key: "mac_only_encrypted", Value: tree.NewBool(true)},
+		}
+		for _, kind := range workspace.SopsKeys(t) {
+			fields = append(fields, tree.Field{Key: kind.Name, Value: tree.NewString(strings.Join(kind.Keys, ","))})
+		}
+		rules = append(rules, tree.NewMap(fields...))
 	}
 	before, err := yamldoc.Parse(SopsFile, existing)
 	if err != nil {

@@ -14,17 +14,24 @@ import (
 
 // block is the metadata of a file that is sealed for the first time, with the keys in SOPS's order.
 type block struct {
-	Age              []blockRecipient `yaml:"age"`
+	Age              []blockRecipient `yaml:"age,omitempty"`
 	EncryptedRegex   string           `yaml:"encrypted_regex"`
 	LastModified     string           `yaml:"lastmodified"`
 	MAC              string           `yaml:"mac"`
 	MACOnlyEncrypted bool             `yaml:"mac_only_encrypted"`
+	PGP              []blockPGP       `yaml:"pgp,omitempty"`
 	Version          string           `yaml:"version"`
 }
 
 type blockRecipient struct {
 	Enc       string `yaml:"enc"`
 	Recipient string `yaml:"recipient"`
+}
+
+type blockPGP struct {
+	CreatedAt   string `yaml:"created_at"`
+	Enc         string `yaml:"enc"`
+	Fingerprint string `yaml:"fp"`
 }
 
 // blockIndent is what the sops CLI indents with.
@@ -59,17 +66,35 @@ func (b *block) appendTo(doc *yamldoc.Doc) (*yamldoc.Doc, error) {
 }
 
 func (b *block) tree() *tree.Node {
-	recipients := make([]*tree.Node, len(b.Age))
-	for i, r := range b.Age {
-		recipients[i] = recipientNode(r.Recipient, r.Enc)
+	var fields []tree.Field
+	if len(b.Age) > 0 {
+		recipients := make([]*tree.Node, len(b.Age))
+		for i, r := range b.Age {
+			recipients[i] = recipientNode(r.Recipient, r.Enc)
+		}
+		fields = append(fields, tree.Field{Key: ageKey, Value: tree.NewList(recipients...)})
 	}
-	return tree.NewMap(
-		tree.Field{Key: "age", Value: tree.NewList(recipients...)},
+	fields = append(fields,
 		tree.Field{Key: encryptedRegex, Value: tree.NewString(b.EncryptedRegex)},
 		tree.Field{Key: "lastmodified", Value: tree.NewString(b.LastModified)},
 		tree.Field{Key: "mac", Value: tree.NewString(b.MAC)},
 		tree.Field{Key: "mac_only_encrypted", Value: tree.NewBool(b.MACOnlyEncrypted)},
-		tree.Field{Key: "version", Value: tree.NewString(b.Version)},
+	)
+	if len(b.PGP) > 0 {
+		keys := make([]*tree.Node, len(b.PGP))
+		for i, k := range b.PGP {
+			keys[i] = pgpNode(k.CreatedAt, k.Fingerprint, k.Enc)
+		}
+		fields = append(fields, tree.Field{Key: pgpKey, Value: tree.NewList(keys...)})
+	}
+	return tree.NewMap(append(fields, tree.Field{Key: "version", Value: tree.NewString(b.Version)})...)
+}
+
+func pgpNode(created, fingerprint, enc string) *tree.Node {
+	return tree.NewMap(
+		tree.Field{Key: "created_at", Value: tree.NewString(created)},
+		tree.Field{Key: "enc", Value: tree.NewString(enc)},
+		tree.Field{Key: "fp", Value: tree.NewString(fingerprint)},
 	)
 }
 

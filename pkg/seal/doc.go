@@ -1,4 +1,4 @@
-// Package seal reads and writes secrets in the SOPS file format, for YAML files encrypted to age and SSH recipients.
+// Package seal reads and writes secrets in the SOPS file format, for YAML files encrypted to age, SSH and PGP recipients.
 //
 // [Sealed] gives a file's tree with its secrets still closed and needs no key; [Open] opens them and checks the MAC.
 // [Edit] changes values: plain ones without a key and without touching the sops block, secret ones so that only their own
@@ -7,7 +7,7 @@
 //
 // What is written has encrypted_regex and mac_only_encrypted and is opened by the sops CLI; files of that CLI with another
 // selection of keys, or with a MAC over all values, can be opened too. What this package does not support (key groups,
-// cloud keys, PGP without age) it refuses by name and position. Every edit opens its own result in memory before it
+// cloud keys without age) it refuses by name and position. Every edit opens its own result in memory before it
 // returns it.
 //
 // The format guarantees that no secret was changed, moved between keys, removed or added without the data key. It does not

@@ -49,6 +49,9 @@ func envelopeFault(e entry) string {
 	if err != nil {
 		return "it names no recipient that could be checked"
 	}
+	if e.kind == pgpKey {
+		return pgpFault(e.enc)
+	}
 	if pluginName(e.recipient) != "" {
 		return "" // only the plugin knows what its stanzas mean
 	}

@@ -70,7 +70,7 @@ func (e *editor) finish(edited *yamldoc.Doc) (*yamldoc.Doc, error) {
 	}
 	var done *yamldoc.Doc
 	if e.m == nil {
-		done, err = e.create(edited, mac, timeText(now))
+		done, err = e.create(edited, mac, now)
 	} else {
 		edits := []yamldoc.Edit{blockEdit("lastmodified", timeText(now)), blockEdit("mac", mac)}
 		if e.added {
@@ -128,18 +128,22 @@ func (e *editor) plainLeft(edited *yamldoc.Doc) error {
 }
 
 // create adds the block to a document that has none.
-func (e *editor) create(edited *yamldoc.Doc, mac, now string) (*yamldoc.Doc, error) {
+func (e *editor) create(edited *yamldoc.Doc, mac string, now time.Time) (*yamldoc.Doc, error) {
 	to, err := parseRecipients(e.o.Recipients)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 	}
-	b := &block{EncryptedRegex: e.after.pattern, LastModified: now, MAC: mac, MACOnlyEncrypted: true, Version: formatVersion}
+	b := &block{EncryptedRegex: e.after.pattern, LastModified: timeText(now), MAC: mac, MACOnlyEncrypted: true, Version: formatVersion}
 	for _, r := range to {
-		enc, err := r.wrap(e.key)
+		sealed, err := r.entry(e.ctx, e.key, now)
 		if err != nil {
 			return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 		}
-		b.Age = append(b.Age, blockRecipient{enc, r.String()})
+		if sealed.kind == pgpKey {
+			b.PGP = append(b.PGP, blockPGP{sealed.created, sealed.enc, sealed.text})
+		} else {
+			b.Age = append(b.Age, blockRecipient{sealed.enc, sealed.text})
+		}
 	}
 	return b.appendTo(edited)
 }

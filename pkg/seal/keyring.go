@@ -43,6 +43,8 @@ type Keyring struct {
 	commands []*keyCommand
 	tried    []Tried
 	warnings diag.List
+
+	pgp pgpKeys
 }
 
 // identity is a private key, or what leads to one.
@@ -78,7 +80,7 @@ func (k *Keyring) HasIdentities(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	k.load()
-	return len(k.found) > 0 || len(k.commands) > 0, nil
+	return len(k.found) > 0 || len(k.commands) > 0 || k.hasPGP(), nil
 }
 
 // Recipients gives the recipients of the identities for which that is known without asking anybody, canonical, in the
@@ -129,6 +131,10 @@ func (k *Keyring) dataKey(ctx context.Context, m *Metadata) (*dataKey, error) {
 	k.load()
 	s := &search{k: k, ctx: ctx}
 	for _, e := range m.entries {
+		if e.kind == pgpKey {
+			s.pgp = append(s.pgp, e)
+			continue
+		}
 		s.targets = append(s.targets, target{e.recipient, func(id age.Identity) ([]byte, error) { return decryptArmored(e.enc, id) }})
 	}
 	raw, err := s.run()
@@ -181,13 +187,14 @@ type search struct {
 	k        *Keyring
 	ctx      context.Context
 	targets  []target
+	pgp      []entry // PGP messages, which GnuPG opens
 	problems []Tried
 	broken   error // a fault of the sealed thing itself
 }
 
 // run gives the plaintext, or nil if no identity opens any target. The error is the context's.
 func (s *search) run() ([]byte, error) {
-	for _, step := range []func() []byte{s.ownRecipients, s.anyReady, s.commands, s.locked, s.plugins, s.lockedFiles} {
+	for _, step := range []func() []byte{s.ownRecipients, s.anyReady, s.commands, s.locked, s.plugins, s.messages, s.lockedFiles} {
 		if err := s.ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ import (
 // secrets are those of one side, in its order, its block is taken over byte for byte and no key is needed; the recipients
 // of both are merged. complete is false where only one with a key can finish it: the block is one side's then, and does not
 // fit yet.
-func (m *Merger) Seal(merged *yamldoc.Doc, now time.Time) (done *yamldoc.Doc, complete bool, err error) {
+func (m *Merger) Seal(ctx context.Context, merged *yamldoc.Doc, now time.Time) (done *yamldoc.Doc, complete bool, err error) {
 	if len(m.sides) == 0 {
 		return merged, true, nil
 	}
@@ -38,7 +38,7 @@ func (m *Merger) Seal(merged *yamldoc.Doc, now time.Time) (done *yamldoc.Doc, co
 	if asSealed >= 0 {
 		from = m.sides[asSealed]
 	}
-	edits, ok, err := m.blockEdits(from, asSealed >= 0, merged, now)
+	edits, ok, err := m.blockEdits(ctx, from, asSealed >= 0, merged, now)
 	if err != nil {
 		return nil, false, err
 	}
@@ -76,20 +76,16 @@ func (m *Merger) Fits(ctx context.Context, doc *yamldoc.Doc, k *Keyring) bool {
 
 // blockEdits gives what of a side's block is not as the outcome needs it; ok is false where that takes a key that nobody
 // here has.
-func (m *Merger) blockEdits(from *side, sealed bool, merged *yamldoc.Doc, now time.Time) (edits []yamldoc.Edit, ok bool, err error) {
+func (m *Merger) blockEdits(ctx context.Context, from *side, sealed bool, merged *yamldoc.Doc, now time.Time) (edits []yamldoc.Edit, ok bool, err error) {
 	if m.rule.option == encryptedRegex && m.rule.pattern != from.m.rule.pattern {
 		edits = append(edits, blockEdit(encryptedRegex, m.rule.pattern))
 	}
-	entries, ok, err := m.entriesFor(from)
+	entries, ok, err := m.entriesFor(ctx, from, now)
 	if err != nil {
 		return nil, false, err
 	}
 	if ok && (m.fresh || !slices.Equal(entries, from.m.entries)) {
-		items := make([]*tree.Node, len(entries))
-		for i, e := range entries {
-			items[i] = recipientNode(e.text, e.enc)
-		}
-		edits = append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, "age"), Value: tree.NewList(items...)})
+		edits = append(edits, entryEdits(from.m, entries)...)
 	}
 	switch {
 	case sealed:
@@ -107,7 +103,7 @@ func (m *Merger) blockEdits(from *side, sealed bool, merged *yamldoc.Doc, now ti
 
 // entriesFor gives the data key as it is encrypted to each recipient of the outcome: as it stands in a version with the same
 // data key, else anew.
-func (m *Merger) entriesFor(from *side) (entries []entry, ok bool, err error) {
+func (m *Merger) entriesFor(ctx context.Context, from *side, now time.Time) (entries []entry, ok bool, err error) {
 	if m.recipientsOf(from) && !m.fresh && (m.key == nil || bytes.Equal(m.key.raw, from.key.raw)) {
 		return from.m.entries, true, nil
 	}
@@ -124,11 +120,9 @@ func (m *Merger) entriesFor(from *side) (entries []entry, ok bool, err error) {
 			if err != nil {
 				return nil, false, fmt.Errorf("merge %s: %w", from.doc.File(), err)
 			}
-			enc, err := to[0].wrap(m.key)
-			if err != nil {
+			if e, err = to[0].entry(ctx, m.key, now); err != nil {
 				return nil, false, fmt.Errorf("merge %s: %w", from.doc.File(), err)
 			}
-			e = entry{r, r, enc}
 		}
 		entries = append(entries, e)
 	}

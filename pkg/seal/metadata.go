@@ -13,6 +13,8 @@ import (
 
 const (
 	blockKey = "sops" // the top-level key of the metadata
+	ageKey   = "age"  // in it, the data key as it is encrypted to age and SSH keys
+	pgpKey   = "pgp"  // to PGP keys
 
 	// formatVersion is the version of SOPS whose format is written.
 	formatVersion = "3.13.3"
@@ -29,32 +31,34 @@ type Metadata struct {
 	Version          string
 	Pos              diag.Position   // of the block's key
 	RecipientPos     []diag.Position // of each recipient
-	Others           []OtherKey      // keys beside age's that open the file too
+	Others           []OtherKey      // keys beside age's and PGP's that open the file too
 
 	file      string
 	rule      rule
 	entries   []entry
 	mac       string
 	macPos    diag.Position
-	otherKeys string // a kind of keys beside age that the file is encrypted to, "" if none
+	otherKeys string // a kind of keys beside age and PGP that the file is encrypted to, "" if none
 }
 
-// OtherKey is a key that is not age's, to which a file is encrypted too.
+// OtherKey is a key that is neither age's nor PGP's, to which a file is encrypted too.
 type OtherKey struct {
-	Kind string // as in the block: pgp, kms, hc_vault, …
-	Name string // what the block calls it: a fingerprint, an ARN, …
+	Kind string // as in the block: kms, hc_vault, …
+	Name string // what the block calls it: an ARN, an address, …
 	Pos  diag.Position
 }
 
 // entry is the data key, encrypted to one recipient.
 type entry struct {
+	kind      string // the list that it stands in: ageKey or pgpKey
 	recipient string // canonical where it parses
 	text      string // as it stands in the file
-	enc       string // an armored age file
+	enc       string // an armored age file, or PGP message
+	created   string // when, for a PGP message
 }
 
-// otherKeys are the lists of keys in the block that are not age's.
-var otherKeys = [...]string{"kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"}
+// otherKeys are the lists of keys in the block that are neither age's nor PGP's.
+var otherKeys = [...]string{"kms", "gcp_kms", "hckms", "azure_kv", "hc_vault"}
 
 // Inspect reads a document's sops block; nil without an error where there is none. It needs no key. The error is a
 // [diag.List] of all that is malformed or not supported.
@@ -188,8 +192,8 @@ func (r *metadataReader) keys() {
 			r.m.Others = append(r.m.Others, OtherKey{key, otherName(item), item.Pos})
 		}
 	}
-	list := r.block.Field("age")
-	if !present(list) {
+	list, keys := r.block.Field(ageKey), r.block.Field(pgpKey)
+	if !present(list) && !present(keys) {
 		what := "the block names no recipients"
 		code, hint := codeMetadata, hintRestore
 		if other := r.m.otherKeys; other != "" {
@@ -197,30 +201,48 @@ func (r *metadataReader) keys() {
 			hint = "add an age recipient with sops: sops rotate --in-place --add-age age1… " + r.m.file
 			list = r.block.Field(other)
 		}
-		r.fault(code, list, "age", what, hint)
+		r.fault(code, list, ageKey, what, hint)
+		return
+	}
+	r.list(ageKey, "recipient")
+	r.list(pgpKey, "fp")
+}
+
+// list reads one of the lists of recipients.
+func (r *metadataReader) list(key, name string) {
+	list := r.block.Field(key)
+	if !present(list) {
 		return
 	}
 	if list.Kind != tree.List || list.Len() > maxRecipients {
-		r.fault(codeMetadata, list, "age", fmt.Sprintf("age must be a list of at most %d recipients", maxRecipients), hintRestore)
+		r.fault(codeMetadata, list, key, fmt.Sprintf("%s must be a list of at most %d recipients", key, maxRecipients), hintRestore)
 		return
 	}
 	for i, item := range list.Items() {
-		recipient, enc := item.Field("recipient"), item.Field("enc")
+		recipient, enc := item.Field(name), item.Field("enc")
 		if recipient == nil || enc == nil || recipient.Kind != tree.String || enc.Kind != tree.String {
-			r.fault(codeMetadata, item, fmt.Sprintf("age[%d]", i), "recipient and enc must be strings", hintRestore)
+			r.fault(codeMetadata, item, fmt.Sprintf("%s[%d]", key, i), name+" and enc must be strings", hintRestore)
 			continue
 		}
-		text := strings.TrimSpace(recipient.Reveal())
+		e := entry{kind: key, text: recipient.Reveal(), enc: enc.Reveal()}
+		text := strings.TrimSpace(e.text)
+		if key == pgpKey {
+			text = pgpPrefix + text
+			if at := item.Field("created_at"); at != nil && at.Kind == tree.String {
+				e.created = at.Reveal()
+			}
+		}
 		if parsed, err := ParseRecipient(text); err == nil {
 			text = parsed.String()
 		}
+		e.recipient = text
 		r.m.Recipients = append(r.m.Recipients, text)
 		r.m.RecipientPos = append(r.m.RecipientPos, recipient.Pos)
-		r.m.entries = append(r.m.entries, entry{text, recipient.Reveal(), enc.Reveal()})
+		r.m.entries = append(r.m.entries, e)
 	}
 }
 
-// otherName gives what the block says about a key that is not age's, without what is encrypted to it.
+// otherName gives what the block says about such a key, without what is encrypted to it.
 func otherName(item *tree.Node) string {
 	var parts []string
 	for _, f := range item.Fields() {

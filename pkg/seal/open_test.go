@@ -267,7 +267,8 @@ func TestInspectRefuses(t *testing.T) {
 		{"not a map", good, "sops: yes\n", "seal-metadata sops"},
 		{"key groups", age, "    key_groups:\n        - age: []\n", "seal-unsupported sops.key_groups"},
 		{"kms only", age, "    kms:\n        - arn: a\n", "seal-unsupported sops.age"},
-		{"pgp only", age, "    pgp:\n        - fp: a\n    age: []\n", "seal-unsupported sops.age"},
+		{"kms only", age, "    kms:\n        - arn: a\n    age: []\n", "seal-unsupported sops.age"},
+		{"a pgp key without a message", age, "    pgp:\n        - fp: a\n    age: []\n", "seal-metadata sops.pgp[0]"},
 		{"no recipients", age, "", "seal-metadata sops.age"},
 		{"age is text", age, "    age: x\n", "seal-metadata sops.age"},
 		{"no enc", "enc: x\n          ", "", "seal-metadata sops.age[0]"},
@@ -294,9 +295,9 @@ func TestInspectRefuses(t *testing.T) {
 			}
 		}
 	}
-	mixed, err := Inspect(parse(t, strings.Replace(good, "sops:\n", "sops:\n    kms: []\n    pgp:\n        - fp: a\n", 1)))
-	if err != nil || mixed.otherKeys != "pgp" {
-		t.Errorf("age beside pgp: %v", err)
+	mixed, err := Inspect(parse(t, strings.Replace(good, "sops:\n", "sops:\n    gcp_kms: []\n    kms:\n        - arn: a\n", 1)))
+	if err != nil || mixed.otherKeys != "kms" || len(mixed.Others) != 1 || mixed.Others[0].Name != "a" {
+		t.Errorf("age beside kms: %v", err)
 	}
 }
 

@@ -2,10 +2,12 @@ package seal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -19,14 +21,16 @@ import (
 // Recipient is a public key that secrets can be sealed to.
 type Recipient struct {
 	text string
-	age  age.Recipient
+	age  age.Recipient // nil for a PGP key
+	pgp  string        // the fingerprint of a PGP key
 }
 
 // maxRecipient bounds the text of a recipient, in bytes: post-quantum ones have about 2,000, RSA keys up to 3,000.
 const maxRecipient = 16 << 10
 
 // ParseRecipient reads a recipient as age and SOPS write it: age1… (X25519), age1pq1… (post-quantum),
-// age1<name>1… (hardware and others, by a plugin), ssh-ed25519 … or ssh-rsa … with or without a comment.
+// age1<name>1… (hardware and others, by a plugin), ssh-ed25519 … or ssh-rsa … with or without a comment; and pgp:FINGERPRINT for
+// a PGP key, by its 40 hexadecimal digits.
 func ParseRecipient(s string) (Recipient, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxRecipient || strings.ContainsAny(s, "\r\n") {
@@ -46,23 +50,27 @@ func ParseRecipient(s string) (Recipient, error) {
 		if r, err = agessh.ParseRecipient(s); err == nil {
 			text, err = canonicalSSH(s)
 		}
+	case strings.HasPrefix(s, pgpPrefix):
+		return parsePGP(s)
 	case strings.HasPrefix(s, "AGE-SECRET-KEY-"), strings.HasPrefix(s, "AGE-PLUGIN-"), strings.HasPrefix(s, "-----BEGIN"):
 		return Recipient{}, errors.New("this is a private key, not a recipient: give the public key that belongs to it")
 	default:
-		return Recipient{}, fmt.Errorf("%q is no recipient: expected age1… or the text of an SSH .pub file", oneLine(s))
+		return Recipient{}, fmt.Errorf("%q is no recipient: expected age1…, the text of an SSH .pub file or pgp:FINGERPRINT", oneLine(s))
 	}
 	if err != nil {
 		return Recipient{}, fmt.Errorf("recipient %q: %w", oneLine(s), err)
 	}
-	return Recipient{text, r}, nil
+	return Recipient{text: text, age: r}, nil
 }
 
 // String gives the recipient in its canonical form: an SSH key without its comment.
 func (r Recipient) String() string { return r.text }
 
-// Kind gives what kind of key the recipient is: x25519, post-quantum, ssh-ed25519, ssh-rsa, or plugin NAME.
+// Kind gives what kind of key the recipient is: x25519, post-quantum, ssh-ed25519, ssh-rsa, pgp, or plugin NAME.
 func (r Recipient) Kind() string {
 	switch name := pluginName(r.text); {
+	case r.pgp != "":
+		return "pgp"
 	case strings.HasPrefix(r.text, "age1pq1"):
 		return "post-quantum"
 	case name != "":
@@ -141,7 +149,17 @@ func parseRecipients(texts []string) ([]Recipient, error) {
 	return out, nil
 }
 
-// wrap encrypts a data key to one recipient, as SOPS keeps it: an armored age file.
+// entry encrypts a data key to one recipient.
+func (r Recipient) entry(ctx context.Context, key *dataKey, now time.Time) (entry, error) {
+	if r.pgp != "" {
+		enc, err := wrapPGP(ctx, r.pgp, key)
+		return entry{pgpKey, r.text, r.pgp, enc, timeText(now)}, err
+	}
+	enc, err := r.wrap(key)
+	return entry{ageKey, r.text, r.text, enc, ""}, err
+}
+
+// wrap encrypts a data key to an age recipient, as SOPS keeps it: an armored age file.
 func (r Recipient) wrap(key *dataKey) (string, error) {
 	var b bytes.Buffer
 	a := armor.NewWriter(&b)
@@ -169,16 +187,21 @@ func encryptAge(dst io.Writer, plaintext []byte, to ...age.Recipient) error {
 	return w.Close()
 }
 
-// SealTo encrypts plaintext to recipients as a binary age file, which `age -d` opens. Post-quantum recipients cannot be
-// mixed with others in one file.
+// SealTo encrypts plaintext to recipients as a binary age file, which `age -d` opens: PGP keys are left out. Post-quantum
+// recipients cannot be mixed with others in one file.
 func SealTo(recipients []string, plaintext []byte) ([]byte, error) {
 	parsed, err := parseRecipients(recipients)
 	if err != nil {
 		return nil, err
 	}
-	to := make([]age.Recipient, len(parsed))
-	for i, r := range parsed {
-		to[i] = r.age
+	var to []age.Recipient
+	for _, r := range parsed {
+		if r.age != nil {
+			to = append(to, r.age)
+		}
+	}
+	if len(to) == 0 {
+		return nil, diag.WithHint(errors.New("there are only PGP keys to seal to, and this is an age file"), "name an age or SSH key among the tenant's recipients")
 	}
 	var b bytes.Buffer
 	if err := encryptAge(&b, plaintext, to...); err != nil {

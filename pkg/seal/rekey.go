@@ -47,20 +47,21 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 	if err != nil {
 		return nil, err
 	}
+	if now.IsZero() {
+		now = time.Now()
+	}
 	var edits []yamldoc.Edit
 	if newDataKey {
-		if now.IsZero() {
-			now = time.Now()
-		}
 		if key, edits, err = reseal(doc, m, key, now); err != nil {
 			return nil, err
 		}
 	}
-	list, err := recipientList(m, to, key, newDataKey)
+	entries, err := entriesFor(ctx, m, to, key, newDataKey, now)
 	if err != nil {
 		return nil, fmt.Errorf("rekey %s: %w", doc.File(), err)
 	}
-	done, err := doc.Apply(append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, "age"), Value: list})...)
+	edits = append(edits, entryEdits(m, entries)...)
+	done, err := doc.Apply(edits...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,21 +123,18 @@ func reseal(doc *yamldoc.Doc, m *Metadata, old *dataKey, now time.Time) (*dataKe
 	return key, append(edits, blockEdit("lastmodified", at), blockEdit("mac", key.seal(mac, typeStr, at))), nil
 }
 
-// recipientList gives the block's age list. Without a new data key, what is sealed to a recipient that stays is kept: one
-// need not be able to seal to everybody's hardware token to add one recipient.
-func recipientList(m *Metadata, to []Recipient, key *dataKey, all bool) (*tree.Node, error) {
+// entriesFor gives the data key as it is encrypted to each recipient. Without a new data key, what is sealed to a recipient that
+// stays is kept: one need not be able to seal to everybody's hardware token to add one recipient.
+func entriesFor(ctx context.Context, m *Metadata, to []Recipient, key *dataKey, all bool, now time.Time) ([]entry, error) {
 	byText := make(map[string]Recipient, len(to))
 	for _, r := range to {
 		byText[r.String()] = r
 	}
-	var items []*tree.Node
+	var entries []entry
 	add := func(r Recipient) error {
-		enc, err := r.wrap(key)
-		if err != nil {
-			return err
-		}
-		items = append(items, recipientNode(r.String(), enc))
-		return nil
+		e, err := r.entry(ctx, key, now)
+		entries = append(entries, e)
+		return err
 	}
 	for _, e := range m.entries {
 		r, ok := byText[e.recipient]
@@ -145,7 +143,7 @@ func recipientList(m *Metadata, to []Recipient, key *dataKey, all bool) (*tree.N
 		}
 		delete(byText, e.recipient)
 		if !all {
-			items = append(items, recipientNode(e.text, e.enc))
+			entries = append(entries, e)
 		} else if err := add(r); err != nil {
 			return nil, err
 		}
@@ -157,7 +155,32 @@ func recipientList(m *Metadata, to []Recipient, key *dataKey, all bool) (*tree.N
 			}
 		}
 	}
-	return tree.NewList(items...), nil
+	return entries, nil
+}
+
+// entryEdits gives the edits of a block that make these its entries.
+func entryEdits(m *Metadata, entries []entry) []yamldoc.Edit {
+	var edits []yamldoc.Edit
+	for _, list := range [...]string{ageKey, pgpKey} {
+		var items []*tree.Node
+		for _, e := range entries {
+			switch {
+			case e.kind != list:
+			case list == pgpKey:
+				items = append(items, pgpNode(e.created, e.text, e.enc))
+			default:
+				items = append(items, recipientNode(e.text, e.enc))
+			}
+		}
+		edit := yamldoc.Edit{Path: tree.Keys(blockKey, list)}
+		if len(items) > 0 {
+			edit.Value = tree.NewList(items...)
+		} else if !slices.ContainsFunc(m.entries, func(e entry) bool { return e.kind == list }) {
+			continue
+		}
+		edits = append(edits, edit)
+	}
+	return edits
 }
 
 // proveRekey opens a result with its data key and compares it with what was meant.

@@ -20,6 +20,32 @@ const SopsFile = ".sops.yaml"
 // SopsRulePath gives the path_regex of a tenant's rule in .sops.yaml.
 func SopsRulePath(tenant string) string { return "^" + address.Root + "/" + tenant + `/.*\.yaml$` }
 
+// sopsKinds are the lists of keys in a rule of .sops.yaml, and what stands before such a key in a tenant.yaml.
+var sopsKinds = [...]struct{ name, prefix string }{{"age", ""}, {"pgp", "pgp:"}}
+
+// SopsKeyList is one list of keys in a rule of .sops.yaml.
+type SopsKeyList struct {
+	Name string // age or pgp
+	Keys []string
+}
+
+// SopsKeys gives a tenant's keys as a rule of .sops.yaml has them.
+func SopsKeys(t *Tenant) []SopsKeyList {
+	var out []SopsKeyList
+	for _, kind := range sopsKinds {
+		list := SopsKeyList{Name: kind.name}
+		for _, key := range t.Keys() {
+			if bare, isPGP := strings.CutPrefix(key, "pgp:"); isPGP == (kind.prefix != "") {
+				list.Keys = append(list.Keys, bare)
+			}
+		}
+		if len(list.Keys) > 0 {
+			out = append(out, list)
+		}
+	}
+	return out
+}
+
 // IsOwnSopsRule reports whether a rule of .sops.yaml is one that is generated, by its path_regex.
 func IsOwnSopsRule(rule *tree.Node) bool {
 	p := rule.Field("path_regex")
@@ -68,11 +94,12 @@ func (s *Snapshot) SopsDrift(ctx context.Context) (diag.List, error) {
 			report(doc.Root().Pos, fmt.Sprintf("there is no rule for tenant %q, so the sops CLI would not know its recipients", name))
 			continue
 		}
-		age := rules[i].Field("age")
 		var have []string
-		if age != nil {
-			for key := range strings.SplitSeq(age.Text(), ",") {
-				have = append(have, strings.TrimSpace(key))
+		for _, kind := range sopsKinds {
+			if keys := rules[i].Field(kind.name); keys != nil {
+				for key := range strings.SplitSeq(keys.Text(), ",") {
+					have = append(have, kind.prefix+strings.TrimSpace(key))
+				}
 			}
 		}
 		want := t.Keys()

@@ -99,7 +99,7 @@ func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
 	if err != nil {
 		d.findings = append(d.findings, diag.Finding{
 			Code: "tenant-recipient", Severity: diag.Error, Position: r.Pos, Message: err.Error(),
-			Hint: "a recipient is a public key: age1…, or the text of an SSH .pub file",
+			Hint: "a recipient is a public key: age1…, the text of an SSH .pub file, or pgp:FINGERPRINT",
 		})
 		return r, false
 	}

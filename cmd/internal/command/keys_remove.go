@@ -197,7 +197,7 @@ func isKey(text, key string) bool {
 
 // inFiles finds a key that no policy names and that opens files all the same.
 func (o *keysRemoveOptions) inFiles(ctx context.Context, name string) error {
-	if len(o.person) < minKeyStart || !strings.HasPrefix(o.person, "age1") && !strings.HasPrefix(o.person, "ssh-") {
+	if len(o.person) < minKeyStart || !slices.ContainsFunc([]string{"age1", "ssh-", "pgp:"}, func(p string) bool { return strings.HasPrefix(o.person, p) }) {
 		return nil
 	}
 	tenants, err := holders.Read(ctx, o.base, holders.Options{Tenants: []string{name}})
