@@ -40,14 +40,7 @@ func KeyListText(t *term.IO, l KeyList) error {
 		if err := columns(&b, holderRows(s, item)); err != nil {
 			return err
 		}
-		for _, f := range item.Files {
-			for _, key := range f.Extra {
-				fmt.Fprintf(&b, "  %s %s opens for %s\n", s.Red("+"), f.Path, whose(item, key))
-			}
-			for _, key := range f.Missing {
-				fmt.Fprintf(&b, "  %s %s does not open for %s\n", s.Yellow("-"), f.Path, whose(item, key))
-			}
-		}
+		differences(&b, s, item)
 		if item.Differs() {
 			differ = append(differ, item.Name)
 		}
@@ -66,21 +59,42 @@ func KeyListText(t *term.IO, l KeyList) error {
 	return nil
 }
 
+// maxFiles bounds the files that are shown for one key.
+const maxFiles = 5
+
+// differences tells of each key which files open for it and should not, or should and do not.
+func differences(b *strings.Builder, s term.Style, t holders.Tenant) {
+	for _, h := range t.Holders {
+		var extra, missing []string
+		for _, f := range t.Files {
+			if slices.Contains(f.Extra, h.Key) {
+				extra = append(extra, f.Path)
+			}
+			if slices.Contains(f.Missing, h.Key) {
+				missing = append(missing, f.Path)
+			}
+		}
+		filesText(b, s.Red("+"), extra, "opens for "+who(h))
+		filesText(b, s.Yellow("-"), missing, "does not open for "+who(h))
+	}
+}
+
+func filesText(b *strings.Builder, sign string, files []string, what string) {
+	for i, f := range files {
+		if i == maxFiles {
+			fmt.Fprintf(b, "  %s and %s more; -o json has all\n", sign, plural(len(files)-i, "file"))
+			return
+		}
+		fmt.Fprintf(b, "  %s %s %s\n", sign, f, what)
+	}
+}
+
 // tenantFlags names tenants on a command line, unless they are all there are.
 func tenantFlags(names []string, of int) string {
 	if len(names) == of && of > 1 {
 		return ""
 	}
 	return " --tenant " + strings.Join(names, " --tenant ")
-}
-
-// whose names a key for people.
-func whose(t holders.Tenant, key string) string {
-	i := slices.IndexFunc(t.Holders, func(h holders.Holder) bool { return h.Key == key })
-	if i < 0 {
-		return seal.ShortKey(key)
-	}
-	return who(t.Holders[i])
 }
 
 func who(h holders.Holder) string {
