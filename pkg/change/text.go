@@ -58,6 +58,9 @@ func (p *Plan) text(ctx context.Context, t Text) error {
 	if err != nil {
 		return err
 	}
+	if err := checkSizes(text); err != nil {
+		return err
+	}
 	o := seal.Options{Recipients: tenant.Keys(), Keyring: p.w.Keyring(), Now: p.request.Now}
 	if module != nil {
 		o.SecretNames = module.SecretNames()
@@ -88,6 +91,20 @@ func (p *Plan) text(ctx context.Context, t Text) error {
 	}
 	p.Files[file] = edited.Source()
 	return nil
+}
+
+// checkSizes refuses values that lcm set would refuse too.
+func checkSizes(text *yamldoc.Doc) error {
+	var list diag.List
+	for p, n := range text.Root().Leaves() {
+		if n.Kind == tree.String && len(n.Reveal()) > MaxValue {
+			list = append(list, diag.Finding{
+				Code: "value-size", Severity: diag.Error, Position: n.Pos, Key: p.String(),
+				Message: fmt.Sprintf("%s: the value is larger than %d bytes, which is the most", p, MaxValue), Hint: "split it, or let the value say where the rest is",
+			})
+		}
+	}
+	return list.Err()
 }
 
 // isSecretField reports whether the schema says that the value at a path is secret.

@@ -169,9 +169,6 @@ func (s *editSession) edit(ctx context.Context, remarks annotate.Remarks, above 
 	if err != nil {
 		return errors.Join(failed, fmt.Errorf("read what was edited: %w", err))
 	}
-	if len(written) > change.MaxValue {
-		return fmt.Errorf("the file is larger than %d bytes now", change.MaxValue)
-	}
 	text := remarks.Strip(written)
 	if !s.inCUE {
 		var marked []tree.Path
