@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -101,15 +102,22 @@ func (e *BrokenError) Unwrap() error { return e.Findings }
 
 // Log is a log in a folder. It is safe for concurrent use by any number of processes.
 type Log struct {
-	dir  string
-	name string // of the log file, for findings
+	dir        string
+	file, head string // the files' names in it
+	name       string // of the log file, for findings
 }
 
 // In gives the log of a folder, which need not be there yet; name is what findings call the log's file.
-func In(dir, name string) *Log { return &Log{dir: dir, name: name} }
+func In(dir, name string) *Log { return &Log{dir: dir, file: LogFile, head: headFile, name: name} }
+
+// Aside gives a log that was put aside, by its path, to be read.
+func Aside(path string) *Log {
+	file := filepath.Base(path)
+	return &Log{dir: filepath.Dir(path), file: file, head: strings.TrimSuffix(file, ".log") + ".head", name: path}
+}
 
 // Path gives the absolute path of the log's file.
-func (l *Log) Path() string { return filepath.Join(l.dir, LogFile) }
+func (l *Log) Path() string { return filepath.Join(l.dir, l.file) }
 
 // Append adds accesses, all or none, and returns when they are on disk. The error is [*BrokenError] if the log does not end as
 // it was left: what lies before its last entry only Read looks at. Whatever the error, what was to be shown must not be.
@@ -217,7 +225,7 @@ func (l *Log) writeHead(head Anchor) error {
 	if err != nil {
 		return fmt.Errorf("write the head of the access log: %w", err)
 	}
-	path := filepath.Join(l.dir, headFile)
+	path := filepath.Join(l.dir, l.head)
 	temp := path + ".new" // nobody else writes it: the lock is held
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -261,7 +269,7 @@ func (l *Log) SetAside(ctx context.Context, now time.Time, who Who) (string, err
 	if err != nil {
 		return "", err
 	}
-	_, movedHead, err := moveAside(filepath.Join(l.dir, headFile), filepath.Join(l.dir, "access-"+suffix+".head"))
+	_, movedHead, err := moveAside(filepath.Join(l.dir, l.head), filepath.Join(l.dir, "access-"+suffix+".head"))
 	if err != nil {
 		return "", err
 	}

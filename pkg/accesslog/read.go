@@ -69,7 +69,7 @@ func (l *Log) Read(ctx context.Context, anchors ...Anchor) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := readIfThere(filepath.Join(l.dir, headFile))
+	head, err := readIfThere(filepath.Join(l.dir, l.head))
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ type end struct {
 // end finds the end of the log from its last line alone where that is the one the head counts, which it is but for a killed
 // process; else the whole log is verified.
 func (l *Log) end() (end, error) {
-	raw, err := readIfThere(filepath.Join(l.dir, headFile))
+	raw, err := readIfThere(filepath.Join(l.dir, l.head))
 	if err != nil {
 		return end{}, err
 	}

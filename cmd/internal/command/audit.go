@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type auditAccessOptions struct {
 	denied   bool
 	anchors  []string
 	setAside bool
+	file     string
 }
 
 func newAuditAccess(e *env) *cobra.Command {
@@ -78,7 +80,10 @@ both files anew, or put older copies back: note the head somewhere else, and giv
 	f.BoolVar(&o.denied, "denied", false, "only attempts that did not open the secret")
 	f.StringArrayVar(&o.anchors, "anchor", nil, "check that the log goes on from this head, `COUNT:HASH`, noted earlier (repeatable)")
 	f.BoolVar(&o.setAside, "set-aside", false, "rename the log, keep it, and begin a new one")
+	f.StringVar(&o.file, "file", "", "show the log at `PATH`, which was put aside, in place of the one in use")
+	_ = cmd.MarkFlagFilename("file", "log")
 	cmd.MarkFlagsMutuallyExclusive("set-aside", "anchor")
+	cmd.MarkFlagsMutuallyExclusive("set-aside", "file")
 	return cmd
 }
 
@@ -114,6 +119,12 @@ func runAuditAccess(ctx context.Context, e *env, o *auditAccessOptions) error {
 			return display.JSON(e.IO.Out, "AccessLogSetAside", report)
 		}
 		return display.AccessLogSetAsideText(e.IO, report)
+	}
+	if o.file != "" {
+		if _, err := os.Stat(e.path(o.file)); err != nil {
+			return fmt.Errorf("read the access log: %w", err)
+		}
+		log = accesslog.Aside(e.path(o.file))
 	}
 	read, err := log.Read(ctx, anchors...)
 	if err != nil {

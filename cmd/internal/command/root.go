@@ -27,8 +27,9 @@ func Main(ctx context.Context, p Process) int {
 	if err == nil {
 		return exitDone
 	}
-	if strings.HasPrefix(err.Error(), "if any flags in the group") { // cobra has no type for it
-		err = usage(errors.New("--dry-run and --no-commit exclude each other"), "choose one")
+	if group, ok := strings.CutPrefix(err.Error(), "if any flags in the group ["); ok { // cobra has no type for it
+		group, _, _ = strings.Cut(group, "]")
+		err = usage(errors.New("--"+strings.Join(strings.Fields(group), " and --")+" exclude each other"), "choose one")
 	}
 	e.json = e.json || asksForJSON(p.Args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
