@@ -177,3 +177,45 @@ func TestResealFilesOfSops(t *testing.T) {
 		}
 	}
 }
+
+// Where the block stands, and how lines end, is the file's own matter.
+func TestResealOddFiles(t *testing.T) {
+	r, k := pair(t)
+	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	for name, c := range map[string]struct {
+		src  string
+		move func(string) string // of the sealed file
+		text string              // "" where it cannot be taken apart
+	}{
+		"lines of Windows":         {"a: 1\r\nb: 2\r\n", nil, "a: 1\r\nb: 2\r\ntoken: s3cr3t\r\n"},
+		"block in the middle":      {"a: 1\n", func(s string) string { return s + "z: 9\n" }, "a: 1\ntoken: s3cr3t\nz: 9\n"},
+		"no line break at the end": {"a: 1", nil, "a: 1\ntoken: s3cr3t\n"},
+		"a comment at the end":     {"a: 1\n# end\n", nil, "a: 1\n# end\ntoken: s3cr3t\n"},
+		"in brackets":              {"{a: 1}\n", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sealed := mustEdit(t, parse(t, c.src), o, secretChange(t, "token", "s3cr3t"))
+			if c.move != nil {
+				sealed = parse(t, c.move(string(sealed.Source())))
+			}
+			text, err := Unsealed(t.Context(), sealed, k)
+			if c.text == "" {
+				if !strings.HasPrefix(codes(err), codeUnsupported+" ") {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil || string(text.Source()) != c.text {
+				t.Fatalf("%q, %v", text.Source(), err)
+			}
+			done, err := Reseal(t.Context(), sealed, parse(t, strings.Replace(c.text, "a: 1", "a: 2", 1)), nothing, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := mustOpen(t, done, k)
+			if reveal(t, root, "token") != "s3cr3t" || root.Field("a").Reveal() != "2" || !bytes.Contains(done.Source(), []byte(sealed.Root().Field("token").Reveal())) {
+				t.Errorf("%s", done.Source())
+			}
+		})
+	}
+}
