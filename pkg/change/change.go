@@ -18,6 +18,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/due"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
@@ -56,6 +57,7 @@ type Plan struct {
 	Introduced    diag.List         // what would be wrong afterwards and is not now
 	Remaining     diag.List         // what is wrong now and would stay so
 	Warned        diag.List         // what the change brings that is only warned about
+	Known         []*due.List       // what those still know who lose access to a file on the way
 	request       Request
 	w             *workspace.Workspace
 }
@@ -198,7 +200,20 @@ func (p *Plan) rekey(ctx context.Context, doc *yamldoc.Doc, o seal.Options) (*ya
 	if !lost && !gained {
 		return doc, nil
 	}
-	return seal.Rekey(ctx, doc, o.Recipients, o.Keyring, lost, o.Now)
+	done, err := seal.Rekey(ctx, doc, o.Recipients, o.Keyring, lost, o.Now)
+	if err != nil || !lost {
+		return done, err
+	}
+	gone := slices.DeleteFunc(slices.Clone(meta.Recipients), func(r string) bool { return slices.Contains(o.Recipients, r) })
+	return done, p.known(ctx, doc, done, gone)
+}
+
+// now gives the time that the change records.
+func (p *Plan) now() time.Time {
+	if p.request.Now.IsZero() {
+		return time.Now()
+	}
+	return p.request.Now
 }
 
 // ownItem turns an edit of a keyed list's item that the layer does not have itself into one that adds the item with its key,

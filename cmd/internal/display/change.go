@@ -11,6 +11,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/change"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/due"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -39,6 +40,7 @@ type Change struct {
 	IdentityFile string            `json:"identityFile,omitempty"` // where the identity made on the way is kept
 	Reach        []address.Address `json:"reach"`                  // the addresses that come out differently
 	Override     []address.Address `json:"overridden,omitempty"`   // those that would, and override it
+	Known        []*due.List       `json:"known,omitempty"`        // what those still know who lose access to a file on the way
 	Findings     diag.List         `json:"findings,omitempty"`     // that were there before, or are only warnings
 
 	warned diag.List // those of Findings that the change brings
@@ -57,6 +59,7 @@ type ChangedValue struct {
 // NewChange makes the report of a prepared change.
 func NewChange(ctx context.Context, p *change.Plan) (*Change, error) {
 	report := &Change{Kind: p.Kind(), Files: slices.Sorted(maps.Keys(p.Files)), Reach: p.Reach, Override: p.Overridden, Subject: p.Subject()}
+	report.Known = p.Known
 	report.Findings, report.warned = slices.Concat(p.Remaining, p.Warned), p.Warned
 	for _, e := range p.Edits() {
 		before, err := rootFor(ctx, p.Before, e)
@@ -199,6 +202,9 @@ func outcome(t *term.IO, c *Change) error {
 	}
 	if wrong > 0 && c.Outcome != Unchanged {
 		t.Note("there was something wrong before, and still is: %s; see lcm validate", plural(wrong, "finding"))
+	}
+	for _, l := range c.Known {
+		t.Note("%s loses access to %s, and knows %s of it: lcm keys due --tenant %s", l.Person, l.Values[0].Address.File(), plural(len(l.Values), "value"), l.Tenant)
 	}
 	if next := c.next(); next != "" {
 		t.Note("next: %s", next)
