@@ -28,7 +28,7 @@ func (t *text) excused(found []Match) []Match {
 			bare = append(bare, Match{
 				Rule: RuleNoReason, Description: "A comment allows a secret without saying why.",
 				Line: i + 1, Column: utf8.RuneCountInString(before) + 1,
-				Fingerprint: t.fingerprint(RuleNoReason, [][]byte{[]byte(line)}, ""), start: s.start + len(before),
+				Fingerprint: t.fingerprint(RuleNoReason, [][]byte{[]byte(line)}, ""), Same: t.same(RuleNoReason, line), start: s.start + len(before),
 			})
 			continue
 		}

@@ -15,6 +15,8 @@ package leak
 import (
 	"bytes"
 	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -33,6 +35,9 @@ type Match struct {
 	Column      int    // from 1, in characters
 	// Fingerprint tells the match from others in the same repository, and stays the same when lines around it change.
 	Fingerprint string
+	// Same is equal for matches of one rule and one secret, wherever they are. It is of use in this process alone: it is made
+	// with a key that nobody knows.
+	Same string
 
 	start, end int
 }
@@ -46,6 +51,7 @@ type Scanner struct {
 	always   []int // the rules without keywords
 	global   []allowlist
 	keywords *keywords
+	key      [32]byte // of Match.Same
 }
 
 // New gives a scanner with the rules that come with the program.
@@ -55,6 +61,9 @@ func New() (*Scanner, error) {
 		return nil, err
 	}
 	s := &Scanner{rules: rules, global: global}
+	if _, err := rand.Read(s.key[:]); err != nil {
+		return nil, fmt.Errorf("read random bytes: %w", err)
+	}
 	words := make([][]string, len(rules))
 	for i, r := range rules {
 		words[i] = r.Keywords
@@ -81,6 +90,7 @@ func (s *Scanner) Scan(path string, content []byte) []Match {
 		return nil
 	}
 	text := newText(path, content)
+	text.key = s.key
 	var found []Match
 	for _, i := range s.always {
 		found = append(found, text.whole(s.rules[i])...)
@@ -164,6 +174,7 @@ type text struct {
 	content []byte
 	masked  []byte // without what is encrypted
 	lines   []int  // where each starts
+	key     [32]byte
 }
 
 func newText(path string, content []byte) *text {
@@ -277,7 +288,15 @@ func (t *text) judge(r *rule, global []allowlist, match, secret span) (Match, bo
 		after = t.content[secret.end:first.end]
 	}
 	m.Fingerprint = t.fingerprint(r.ID, [][]byte{before, after}, c.secret)
+	m.Same = t.same(r.ID, c.secret)
 	return m, true
+}
+
+// same tells a secret from others, as long as the process lives.
+func (t *text) same(rule, secret string) string {
+	h := hmac.New(sha256.New, t.key[:])
+	fmt.Fprintf(h, "%s\x00%s", rule, secret)
+	return string(h.Sum(nil))
 }
 
 // fingerprint is made of the rule, the file, what stands around the secret, and eight bits of the secret's digest.

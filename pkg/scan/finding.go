@@ -18,7 +18,6 @@ type Commit struct {
 	Revision gitrepo.Revision `json:"revision"`
 	Author   string           `json:"author"` // "Name <email>"
 	Date     time.Time        `json:"date"`
-	Subject  string           `json:"subject"` // the first line of its message, or nothing where that is the finding
 }
 
 const rotate = "a secret that was ever pushed is no secret any more: revoke it where it was issued, and get another"

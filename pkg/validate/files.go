@@ -11,6 +11,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
 func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.Tenant) error {
@@ -155,19 +156,42 @@ func Plaintext(ctx context.Context, s *workspace.Snapshot, a address.Address) (*
 	if f == nil {
 		return nil, nil, nil
 	}
-	var module *schema.Module
-	if settings, err := s.Settings(ctx); err == nil {
-		if _, ok := settings.Namespace(a.Namespace); ok {
-			module, _ = s.ModuleOf(ctx, a.Namespace) // one that does not compile knows no secrets
+	return f, plaintextOf(a, f, moduleOf(ctx, s, a)), ctx.Err()
+}
+
+// PlaintextThen is Plaintext for a layer file in YAML with another content, one that it had at another time.
+func PlaintextThen(ctx context.Context, s *workspace.Snapshot, a address.Address, content []byte) (*workspace.File, diag.List) {
+	if doc, err := yamldoc.Parse(a.File(), content); err == nil {
+		if root, err := seal.Sealed(doc); err == nil {
+			f := &workspace.File{Path: a.File(), Doc: doc, Sealed: root}
+			return f, plaintextOf(a, f, moduleOf(ctx, s, a))
 		}
 	}
-	var meta *seal.Metadata
-	if !f.IsCUE() {
-		if meta, err = seal.Inspect(f.Doc); err != nil {
-			return f, nil, ctx.Err()
-		}
+	return nil, nil // it was never read
+}
+
+func plaintextOf(a address.Address, f *workspace.File, module *schema.Module) diag.List {
+	if f.IsCUE() {
+		return plaintext(a, f, nil, module)
 	}
-	return f, plaintext(a, f, meta, module), nil
+	if meta, err := seal.Inspect(f.Doc); err == nil {
+		return plaintext(a, f, meta, module)
+	}
+	return nil // validation tells what is wrong with the block
+}
+
+// moduleOf gives the module of an address's namespace; nil where there is none, or one that does not compile and so knows no
+// secrets.
+func moduleOf(ctx context.Context, s *workspace.Snapshot, a address.Address) *schema.Module {
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return nil
+	}
+	if _, ok := settings.Namespace(a.Namespace); !ok {
+		return nil
+	}
+	module, _ := s.ModuleOf(ctx, a.Namespace)
+	return module
 }
 
 // PlaintextIn is [Plaintext] for a file at hand. encrypted is the sops block that says what is secret in it, nil for none: the

@@ -65,7 +65,7 @@ func installPreCommit(ctx context.Context, w *workspace.Workspace, dryRun bool) 
 
 // planPreCommit says what is to be done about the hook.
 func planPreCommit(ctx context.Context, w *workspace.Workspace, hook gitrepo.HookFile) (*display.PreCommit, error) {
-	report := &display.PreCommit{File: hook.Path, State: display.PreCommitWritten}
+	report := &display.PreCommit{File: shown(w, hook.Path), State: display.PreCommitWritten}
 	framework, err := w.Worktree().ReadFile(ctx, frameworkFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -88,7 +88,16 @@ func planPreCommit(ctx context.Context, w *workspace.Workspace, hook gitrepo.Hoo
 		report.Why = fmt.Sprintf("core.hooksPath is %s, and it is a file of this repository", hook.Configured)
 		report.Do = "add this to it, at its end:\n    " + preCommitCall + " || exit $?"
 	case hook.Content != nil && !ours:
-		report.Kept = filepath.Join(filepath.Dir(hook.Path), preCommitKept)
+		report.Kept = shown(w, filepath.Join(filepath.Dir(hook.Path), preCommitKept))
 	}
 	return report, nil
+}
+
+// shown gives a path as seen from the repository's root, where it lies below that.
+func shown(w *workspace.Workspace, file string) string {
+	rel, err := filepath.Rel(w.Repo().Root(), file)
+	if err != nil || !filepath.IsLocal(rel) {
+		return file
+	}
+	return rel
 }

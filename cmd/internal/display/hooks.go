@@ -17,7 +17,7 @@ type Hooks struct {
 
 // PreCommit is what became of the hook pre-commit.
 type PreCommit struct {
-	File  string         `json:"file"` // where Git looks for it
+	File  string         `json:"file"` // where Git looks for it, as seen from the root
 	State PreCommitState `json:"state"`
 	Kept  string         `json:"kept,omitempty"` // where the hook is that was there before
 	Why   string         `json:"why,omitempty"`  // it is not written
