@@ -10,6 +10,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/template"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
@@ -125,6 +126,15 @@ func markSecrets(ctx context.Context, s *workspace.Snapshot, namespace string, r
 		}
 		m = nil // an unknown namespace or module is a finding of the addresses that need it
 	}
+	if i := slices.IndexFunc(root.Fields(), func(f tree.Field) bool { return f.Key == template.VariablesKey }); i >= 0 {
+		hide, err := unfit(template.VariablesKey + ".yaml")
+		if err != nil {
+			return nil, err
+		}
+		fields := slices.Clone(root.Fields())
+		fields[i].Value = hide(nil, fields[i].Value)
+		root = root.WithFields(fields)
+	}
 	if m == nil {
 		return root, nil
 	}
@@ -146,7 +156,7 @@ func markNode(p tree.Path, n *tree.Node, m *schema.Module) *tree.Node {
 		}
 		return n.WithItems(items)
 	case !n.Secret && n.Kind != tree.Null:
-		if f, ok := m.Field(p); ok && f.Secret {
+		if f, _ := m.Field(p); f.Secret {
 			return masked(n)
 		}
 	}
@@ -178,7 +188,11 @@ func (c *comparer) otherFile(ctx context.Context, file string) error {
 			}
 		}
 		if errOld == nil && errNew == nil && old != nil && new != nil {
-			for _, ch := range Trees(a.Root(), b.Root()) {
+			hide, err := unfit(file)
+			if err != nil {
+				return err
+			}
+			for _, ch := range Trees(hide(nil, a.Root()), hide(nil, b.Root())) {
 				change.Differences = append(change.Differences, NewDifference(ch))
 			}
 			if len(change.Differences) == 0 {

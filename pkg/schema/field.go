@@ -43,7 +43,8 @@ func (r MergeRule) String() string {
 }
 
 // Field looks a key up. ok is false for keys that the schema does not know; below a value of which the schema says
-// nothing, every key is known. Where alternatives know the key differently, marks of any of them hold.
+// nothing, every key is known. Where alternatives know the key differently, marks of any of them hold. Of a key that is not
+// known, but stands below a field that is secret, the field given is secret too: what was put there is meant for that one.
 func (m *Module) Field(p tree.Path) (f Field, ok bool) {
 	at := []*member{m.root}
 	var above marks
@@ -54,7 +55,7 @@ func (m *Module) Field(p tree.Path) (f Field, ok bool) {
 			next = mem.shape.step(step, next)
 		}
 		if len(next) == 0 {
-			return Field{}, false
+			return Field{Secret: above.secret}, false
 		}
 		at = next
 	}

@@ -107,8 +107,8 @@ func plaintext(a address.Address, file *workspace.File, meta *seal.Metadata, m *
 		}
 		bySchema := false
 		if m != nil {
-			field, ok := m.Field(p)
-			bySchema = ok && field.Secret
+			field, _ := m.Field(p)
+			bySchema = field.Secret
 		}
 		byFile := selected != nil && slices.ContainsFunc(p.MapKeys(), selected.MatchString)
 		if !bySchema && !byFile {

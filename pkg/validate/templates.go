@@ -111,7 +111,7 @@ func checkSample(set *template.Set, t *template.Template, m *schema.Module) diag
 		list = append(list, withFeeds(f, made.Fed[f.Position]))
 	}
 	for p, n := range root.Leaves() {
-		if f, ok := m.Field(p); ok && f.Secret && workspace.IsTemplate(n.Pos.File) && n.Kind != tree.Null && n.Text() != "" {
+		if f, _ := m.Field(p); f.Secret && workspace.IsTemplate(n.Pos.File) && n.Kind != tree.Null && n.Text() != "" {
 			list = append(list, diag.Finding{
 				Code: "template-secret", Severity: diag.Error, Position: n.Pos, Key: p.String(),
 				Message: "this field is secret, and a template would set it in plain text",

@@ -132,6 +132,9 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 			masked.Secret = true
 			s.Value = masked
 		}
+		if s.Value != nil && r.Module != nil {
+			s.Value = markSecretsAt(p, s.Value, r.Module)
+		}
 		s.Extender, s.Variables = l.Of, r.feeds(l, n)
 		e.Sources = append(e.Sources, s)
 	}

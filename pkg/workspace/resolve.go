@@ -160,7 +160,10 @@ func (s *Snapshot) Own(ctx context.Context, a address.Address) (*tree.Node, erro
 }
 
 // markSecrets marks what the schema calls secret even where it lies in plain text, so that no output shows it.
-func markSecrets(n *tree.Node, m *schema.Module) *tree.Node {
+func markSecrets(n *tree.Node, m *schema.Module) *tree.Node { return markSecretsAt(nil, n, m) }
+
+// markSecretsAt is markSecrets for what stands at a path.
+func markSecretsAt(at tree.Path, n *tree.Node, m *schema.Module) *tree.Node {
 	var mark func(p tree.Path, n *tree.Node) *tree.Node
 	mark = func(p tree.Path, n *tree.Node) *tree.Node {
 		switch {
@@ -191,7 +194,7 @@ func markSecrets(n *tree.Node, m *schema.Module) *tree.Node {
 				return n.WithItems(items)
 			}
 		case n.Kind.IsScalar() && !n.Secret && n.Kind != tree.Null:
-			if f, ok := m.Field(p); ok && f.Secret {
+			if f, _ := m.Field(p); f.Secret {
 				c := n.Clone()
 				c.Secret = true
 				return c
@@ -199,7 +202,7 @@ func markSecrets(n *tree.Node, m *schema.Module) *tree.Node {
 		}
 		return n
 	}
-	return mark(nil, n)
+	return mark(at.Clone(), n)
 }
 
 // Reveal gives a copy of a resolved tree with its sealed secrets opened, opening only the files that they come from. The

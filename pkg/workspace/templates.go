@@ -114,8 +114,8 @@ func (s *Snapshot) templateSecrets(ctx context.Context, made *template.Result, n
 	var findings diag.List
 	for _, l := range made.Layers {
 		for p, n := range l.Root.Leaves() {
-			f, ok := m.Field(p)
-			if !ok || !f.Secret || !n.Kind.IsScalar() || n.Kind == tree.Null || n.Reveal() == "" {
+			f, _ := m.Field(p)
+			if !f.Secret || !n.Kind.IsScalar() || n.Kind == tree.Null || n.Reveal() == "" {
 				continue
 			}
 			finding := diag.Finding{

@@ -180,7 +180,8 @@ func (c *converter) tag(n *yaml.Node, at diag.Position) (d tree.Directive, core 
 	if strings.Contains(" "+known+" ", " "+n.Tag+" ") {
 		return tree.None, n.Tag
 	}
-	c.report("yaml-tag", at, fmt.Sprintf("tag %s is not known", n.Tag),
+	// What begins with ! may be a secret that was not quoted, so it is not said again.
+	c.report("yaml-tag", at, "this tag is not known",
 		"allowed are !override, !append, !prepend, !merge, !delete and %s; quote text that starts with !", strings.ReplaceAll(known, " ", ", "))
 	return tree.None, ""
 }

@@ -124,7 +124,8 @@ func (s *source) syntaxError(err error) diag.Finding {
 	if unknownAnchor {
 		code = "yaml-unknown-anchor"
 		name, _, _ = strings.Cut(name, "'")
-		message = fmt.Sprintf("alias *%s has no anchor before it", name)
+		// What begins with * may be a secret that was not quoted, so it is not said again.
+		message, hint = "this alias has no anchor before it", "quote text that starts with *"
 		at = s.position(max(bytes.Index(s.data, []byte("*"+name)), 0))
 	}
 	if len(s.data) <= maxBisect {

@@ -286,7 +286,10 @@ func (o *setOptions) edit(ctx context.Context, e *env, a address.Address, m *sch
 		edit.Value, err = change.ParseValue(in.key, text, field)
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*change.TypeError](err); ok {
+		if wrong, ok := errors.AsType[*change.TypeError](err); ok {
+			if edit.Secret {
+				wrong.Text = ""
+			}
 			return edit, diag.WithHint(err, "see the field with lcm explain %s '%s'", a, in.key)
 		}
 		return edit, err
