@@ -114,7 +114,7 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 		turns:   o.turns,
 		schemas: filepath.Join(scratch, "schemas"),
 	}
-	for name, to := range map[string]*string{"sops": &b.sops, "cue": &b.cue} {
+	for name, to := range map[string]*string{"sops": &b.sops, "cue": &b.cue, "gitleaks": &b.gitleaks} {
 		if *to, err = output(ctx, command{argv: []string{o.build, name}, env: os.Environ()}); err != nil {
 			return report{}, err
 		}
@@ -158,6 +158,12 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 		return report{}, err
 	}
 	page.comparisons = append(page.comparisons, c)
+	say(progress, "look for secrets")
+	found, err := b.leaks(ctx)
+	if err != nil {
+		return report{}, err
+	}
+	page.comparisons = append(page.comparisons, found...)
 	return page, b.addHuge(ctx, &page, progress)
 }
 
@@ -216,6 +222,7 @@ func (b bench) notes() []string {
 		fmt.Sprintf("The repositories have %d and %d tenants, each with %d namespaces of four built-in modules in %d environments. Each address resolves from the schema's defaults and two to six layer files; four of five environment layers hold one or two secrets, encrypted to the platform's age key and to one of the tenant's.",
 			b.small.tenants, b.large.tenants, len(namespaces), len(environments)),
 		fmt.Sprintf("`get` and `set` run %d times per contender, `validate` %d times, after one run that does not count. Files are in the page cache; nothing that lcm keeps between runs is there for `validate`.", b.turns, validateTurns),
+		"`gitleaks` is 8.30.1. It has the same rules, of which `lcm` tries the costly ones on fewer lines; it does not know ciphertext from secrets, and no schemas. The file is edited and staged outside of the times.",
 		"`git commit` is given the changed file by name and signs with the same SSH key as `lcm set`. The edit itself is not in its time; checking the result against the schema is in that of `lcm set`.",
 		fmt.Sprintf("The shell loop checks each file for itself, as those tools know of no layers: `sops decrypt FILE | cue vet -d '#Config' SCHEMA yaml: -`, without sops where the file has no secret. It runs over %d files, and its time is **extrapolated** to %d. `lcm validate` resolves all addresses, and checks layers, schemas, recipients and MACs with the same key.", sampleSize, b.large.addresses()),
 		"Memory is the peak resident set that the kernel reports for the process (`wait4`).",

@@ -14,7 +14,7 @@ import (
 )
 
 // tools are the programs that compete, as absolute paths.
-type tools struct{ lcm, sops, cue string }
+type tools struct{ lcm, sops, cue, gitleaks string }
 
 // bench is what the scenarios share.
 type bench struct {
