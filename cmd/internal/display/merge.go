@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
-	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/merge"
 	"github.com/llm-devops/lcm/pkg/secret"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -16,9 +15,10 @@ import (
 func MergedText(t *term.IO, file, address string, r *merge.Result) {
 	s := t.ErrStyle()
 	if r.ByLine != nil {
-		t.Warn("%s was merged by line, not by key: %s", file, r.ByLine)
-		if hint := diag.HintOf(r.ByLine); hint != "" {
-			t.Note("%s %s", s.Cyan("hint:"), hint)
+		t.Warn("%s was merged by line, not by key", file)
+		Error(t, r.ByLine, 0, false)
+		if len(r.Conflicts) > 0 {
+			t.Note("%s edit the file, or take one side whole: lcm resolve %s --ours or --theirs", s.Cyan("hint:"), address)
 		}
 	}
 	for _, c := range r.Lost {
@@ -151,7 +151,7 @@ func MergeText(t *term.IO, r Merge) error {
 
 func writeConflict(b *strings.Builder, s term.Style, file string, c MergeConflict) {
 	if len(c.Values) == 0 {
-		fmt.Fprintf(b, "  %s:%d: lines that are not of one key; edit the file by hand\n", file, c.Line)
+		fmt.Fprintf(b, "  %s:%d: lines that are not of one key: edit the file, or take one side whole\n", file, c.Line)
 		return
 	}
 	for _, v := range c.Values {
