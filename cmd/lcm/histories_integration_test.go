@@ -44,7 +44,7 @@ func (h *history) run(name string, args ...string) string {
 
 var historyKeys = func() (keys []string) {
 	for _, group := range []string{"one", "two"} {
-		for i := range 5 {
+		for i := range 3 {
 			keys = append(keys, fmt.Sprintf("%s.plain%d", group, i), fmt.Sprintf("%s.secret%d", group, i))
 		}
 	}
@@ -177,14 +177,14 @@ func TestHistories(t *testing.T) {
 	others := h.run("git", "rev-parse", "HEAD:config/globex")
 	ways := []string{"merge", "rebase", "cherry-pick", "stash"}
 	seen := map[string]int{}
-	for seed := range 48 {
+	for seed := range 40 {
 		h.r = rand.New(rand.NewPCG(uint64(seed), 7))
 		how := ways[seed%len(ways)]
 		h.run("git", "switch", "-q", "-C", "base", "empty")
 		base := h.change(map[string]string{}, h.r.IntN(6), false)
 		h.run("git", "tag", "-f", "start")
 		h.run("git", "switch", "-q", "-C", "theirs")
-		theirs := h.change(base, 1+h.r.IntN(3), how == "stash")
+		theirs := h.change(base, 2+h.r.IntN(3), how == "stash")
 		if how == "stash" {
 			// The commits before it come along; the stash has the last change.
 			h.run("git", "stash", "-q")
@@ -204,7 +204,7 @@ func TestHistories(t *testing.T) {
 			_, _ = h.try("git", "stash", "drop", "-q")
 			continue
 		}
-		ours := h.change(base, 1+h.r.IntN(3), false)
+		ours := h.change(base, 2+h.r.IntN(3), false)
 		want, conflicts := together(base, ours, theirs)
 		h.bring(how)
 		h.check(seed, how, want)
