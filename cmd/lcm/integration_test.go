@@ -19,8 +19,21 @@ func TestSops(t *testing.T) {
 		t.Fatal(err)
 	}
 	runScripts(t, "script-sops", map[string]string{
-		"SOPS": build(t, "sops"), "PQ_IDENTITY": id.String(), "PQ_RECIPIENT": id.Recipient().String(),
+		"SOPS": build(t, "sops"), "SOPS_312": build(t, "sops-3.12"), "SOPS_311": build(t, "sops-3.11"), "SOPS_SOURCE": sopsSource(t),
+		"PQ_IDENTITY": id.String(), "PQ_RECIPIENT": id.Recipient().String(),
 	})
+}
+
+// sopsSource is where the source of the sops CLI is, with its functional test files.
+func sopsSource(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/getsops/sops/v3")
+	cmd.Dir = "../../testdata/tools/sops"
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("find the source of sops: %v", err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func build(t *testing.T, name string) string {

@@ -84,3 +84,6 @@ const (
 func finding(code string, at diag.Position, key, message, hint string) diag.Finding {
 	return diag.Finding{Code: code, Severity: diag.Error, Position: at, Key: key, Message: message, Hint: hint}
 }
+
+// CodeUnsupported is the code of findings about what SOPS can, and this package does not.
+const CodeUnsupported = codeUnsupported
