@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,12 +54,40 @@ func (r *Repo) Unmerged(ctx context.Context) ([]Unmerged, error) {
 			}
 		}
 	}
+	if err := r.forgetCommitted(ctx, files); err != nil {
+		return nil, err
+	}
 	out := make([]Unmerged, 0, len(files))
 	for _, f := range files {
 		out = append(out, *f)
 	}
 	slices.SortFunc(out, func(a, b Unmerged) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
+}
+
+// forgetCommitted leaves the files out whose resolution was committed: Git remembers their versions longer than that.
+func (r *Repo) forgetCommitted(ctx context.Context, files map[string]*Unmerged) error {
+	if len(files) == 0 || r.Operation() != NoOperation {
+		return nil
+	}
+	dirty, err := r.Dirty(ctx, slices.Collect(maps.Keys(files))...)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(files, func(path string, f *Unmerged) bool { return f.Resolved && !slices.Contains(dirty, path) })
+	return nil
+}
+
+// MergeBase gives the commit that two commits both come from; zero where there is none.
+func (r *Repo) MergeBase(ctx context.Context, a, b Revision) (Revision, error) {
+	out, err := r.git(ctx, "merge-base", a.Hash, b.Hash)
+	if exitCode(err) == 1 {
+		return Revision{}, nil
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("find where two commits come from: %w", err)
+	}
+	return Revision{strings.TrimSpace(string(out))}, nil
 }
 
 // Add puts files of the worktree into the index, which resolves their conflicts.

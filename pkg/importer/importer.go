@@ -153,12 +153,16 @@ func (s Source) dotenvError() error {
 	for line := range bytes.Lines(s.Text) {
 		number++
 		if _, err := godotenv.UnmarshalBytes(bytes.TrimSpace(line)); err != nil {
-			return diag.List{{Code: "import-dotenv", Severity: diag.Error, Position: diag.Position{File: s.Name, Line: number, Column: 1},
-				Message: "the line is no NAME=VALUE", Hint: "quote a value that holds blanks, quotes or #"}}
+			return diag.List{{
+				Code: "import-dotenv", Severity: diag.Error, Position: diag.Position{File: s.Name, Line: number, Column: 1},
+				Message: "the line is no NAME=VALUE", Hint: "quote a value that holds blanks, quotes or #",
+			}}
 		}
 	}
-	return diag.List{{Code: "import-dotenv", Severity: diag.Error, Position: diag.Position{File: s.Name, Line: 1, Column: 1},
-		Message: "the file is no dotenv file", Hint: "each line is NAME=VALUE"}}
+	return diag.List{{
+		Code: "import-dotenv", Severity: diag.Error, Position: diag.Position{File: s.Name, Line: 1, Column: 1},
+		Message: "the file is no dotenv file", Hint: "each line is NAME=VALUE",
+	}}
 }
 
 // dotenvOrder gives the names in the order of the file.

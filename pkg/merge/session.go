@@ -144,3 +144,80 @@ func (s *Session) Values(ctx context.Context, f File) (ValueFunc, error) {
 func Left(files []File, states ...State) []File {
 	return slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !slices.Contains(states, f.State) })
 }
+
+// Committed gives the files of a merge at HEAD that were committed before somebody with a key had sealed them.
+func (s *Session) Committed(ctx context.Context) (files []File, head gitrepo.Revision, err error) {
+	head, _, unborn, err := s.Repo.Head(ctx)
+	if err != nil || unborn {
+		return nil, head, err
+	}
+	commit, err := s.Repo.Log(ctx, head)
+	if err != nil || len(commit.Parents) != 2 {
+		return nil, head, err
+	}
+	base, err := s.Repo.MergeBase(ctx, commit.Parents[0], commit.Parents[1])
+	if err != nil {
+		return nil, head, err
+	}
+	var changed [2][]string
+	for i, parent := range commit.Parents {
+		if changed[i], err = s.Repo.Changed(ctx, parent, head, "."); err != nil {
+			return nil, head, err
+		}
+	}
+	for _, path := range changed[0] {
+		if !IsMerged(path) || !slices.Contains(changed[1], path) {
+			continue // one side's file as it was
+		}
+		f := File{Path: path, State: Unsealed}
+		for _, part := range []struct {
+			at   gitrepo.Revision
+			text *[]byte
+		}{{head, &f.text}, {commit.Parents[0], &f.versions.Ours}, {commit.Parents[1], &f.versions.Theirs}, {base, &f.versions.Base}} {
+			if *part.text, err = s.read(ctx, part.at, path); err != nil {
+				return nil, head, err
+			}
+		}
+		if f.text == nil || f.versions.Ours == nil || f.versions.Theirs == nil || !sealedText(f.text) {
+			continue
+		}
+		if f.Regions, f.Problem = Regions(path, f.text, s.Options.MarkerSize); len(f.Regions) > 0 || f.Problem != nil || s.isSealed(ctx, f) {
+			continue
+		}
+		files = append(files, f)
+	}
+	return files, head, nil
+}
+
+// read gives a file at a revision, nil where there is none.
+func (s *Session) read(ctx context.Context, at gitrepo.Revision, path string) ([]byte, error) {
+	if at.IsZero() {
+		return nil, nil
+	}
+	snapshot, err := s.Repo.At(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	text, err := snapshot.ReadFile(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// Seal gives the sealed texts of files, for a commit.
+func (s *Session) Seal(ctx context.Context, files []File) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, f := range files {
+		r, err := Finish(ctx, f.Path, f.text, f.versions, s.Options)
+		if err != nil {
+			return nil, err
+		}
+		if r.Pending != nil {
+			r.Pending.File = f.Path
+			return nil, r.Pending
+		}
+		out[f.Path] = r.Text
+	}
+	return out, nil
+}

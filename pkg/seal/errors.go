@@ -62,7 +62,7 @@ func (e *MACError) Error() string {
 
 func macError(m *Metadata) error {
 	return diag.WithHint(&MACError{File: m.file, Pos: m.macPos},
-		"compare with the last good version (git diff -- %s) and restore the secrets; after a merge, set those of one side again", m.file)
+		"compare with the last good version (git diff -- %s) and restore the secrets; after a merge, seal what came together with lcm merge --continue", m.file)
 }
 
 // The codes of findings.

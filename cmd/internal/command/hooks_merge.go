@@ -142,9 +142,6 @@ func addressOf(file string) string {
 }
 
 // errNothingStopped says that there is no merge to go on with.
-func errNothingStopped(op gitrepo.Operation) error {
-	if op != gitrepo.NoOperation {
-		return nil
-	}
+func errNothingStopped() error {
 	return diag.WithHint(fmt.Errorf("Git is in the middle of nothing, and no file is in conflict"), "start with git merge, git rebase or git cherry-pick")
 }

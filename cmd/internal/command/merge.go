@@ -66,10 +66,8 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 		return err
 	}
 	op := s.Repo.Operation()
-	if len(files) == 0 {
-		if err := errNothingStopped(op); err != nil {
-			return err
-		}
+	if len(files) == 0 && op == gitrepo.NoOperation {
+		return e.sealCommitted(ctx, s, o)
 	}
 	if !o.goOn {
 		if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
@@ -94,6 +92,46 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 		return &silentError{exitFailed, fmt.Errorf("%d files are left to resolve", len(left))}
 	}
 	return e.continueGit(ctx, s, files, op, o.format)
+}
+
+// sealCommitted seals the files of a merge that somebody without a key has committed.
+func (e *env) sealCommitted(ctx context.Context, s *merge.Session, o *mergeOptions) error {
+	files, head, err := s.Committed(ctx)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return errNothingStopped()
+	}
+	if !o.goOn {
+		if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
+			return err
+		}
+		e.IO.Note("the merge %s was committed before they were sealed; do it with lcm merge --continue", head.Short())
+		return nil
+	}
+	texts, err := s.Seal(ctx, files)
+	if locked, ok := errors.AsType[*seal.NoIdentityError](err); ok {
+		return diag.WithHint(locked, "let one of its recipients run lcm merge --continue on this branch")
+	}
+	if err != nil {
+		return err
+	}
+	rev, err := s.Repo.Commit(ctx, gitrepo.CommitRequest{
+		Parent: head, Files: texts, Subject: "seal the secrets that the merge brought together", Output: e.IO.Err,
+		Trailers: []gitrepo.Trailer{{Key: "Lcm-Change", Value: "merge"}},
+	})
+	if err != nil {
+		return err
+	}
+	for i := range files {
+		files[i].State = merge.Added
+	}
+	if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
+		return err
+	}
+	e.IO.Note("committed %s: what the merge brought together is sealed; check it with lcm validate", rev.Short())
+	return nil
 }
 
 // settle seals a file, or says what one without a key can do.

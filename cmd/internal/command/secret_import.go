@@ -242,7 +242,9 @@ func (o *secretImportOptions) read(ctx context.Context, e *env, f importFile) (*
 	}
 	source := importer.Source{Name: f.name, Path: f.path, Text: text, Format: format, Keyring: e.keyring()}
 	if program, err := exec.LookPath("sops"); err == nil {
-		source.Sops = func(ctx context.Context, path string, format importer.Format) ([]byte, error) { return runSops(ctx, program, path, format) }
+		source.Sops = func(ctx context.Context, path string, format importer.Format) ([]byte, error) {
+			return runSops(ctx, program, path, format)
+		}
 	}
 	return importer.Read(ctx, source)
 }
