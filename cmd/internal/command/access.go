@@ -38,18 +38,10 @@ func revealed[T any](ctx context.Context, e *env, w *workspace.Workspace, s *wor
 		return value, err
 	}
 	var none T
-	record := accesslog.Access{
-		Action: a.action, Outcome: accesslog.Opened, Address: a.address.String(), Revision: s.Revision().String(), Keys: onlyOnce(a.keys), Program: a.program,
+	if err != nil && ctx.Err() != nil {
+		return none, err
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return none, err
-		}
-		record.Outcome, record.Reason = accesslog.Failed, firstRunes(err.Error(), 300)
-		if isA[*seal.NoIdentityError](err) || errors.Is(err, fs.ErrPermission) {
-			record.Outcome = accesslog.Refused
-		}
-	}
+	record := a.record(s, err)
 	switch unrecorded := e.record(ctx, w, record); {
 	case unrecorded == nil:
 	case err == nil:
@@ -60,8 +52,25 @@ func revealed[T any](ctx context.Context, e *env, w *workspace.Workspace, s *wor
 	return value, err
 }
 
+// record gives the entry of an access to a snapshot, and of how it ended.
+func (a access) record(s *workspace.Snapshot, err error) accesslog.Access {
+	r := accesslog.Access{
+		Action: a.action, Outcome: accesslog.Opened, Address: a.address.String(), Revision: s.Revision().String(), Keys: onlyOnce(a.keys), Program: a.program,
+	}
+	if err != nil {
+		r.Outcome, r.Reason = accesslog.Failed, firstRunes(err.Error(), 300)
+		if isA[*seal.NoIdentityError](err) || errors.Is(err, fs.ErrPermission) {
+			r.Outcome = accesslog.Refused
+		}
+	}
+	return r
+}
+
 // record adds to the access log. Its error says that nothing was shown, and what to do.
 func (e *env) record(ctx context.Context, w *workspace.Workspace, accesses ...accesslog.Access) error {
+	if len(accesses) == 0 {
+		return nil
+	}
 	who, err := e.who(ctx, w)
 	if err != nil {
 		return err

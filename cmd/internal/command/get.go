@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/pkg/accesslog"
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/tree"
@@ -89,6 +91,9 @@ func runGet(ctx context.Context, e *env, o *getOptions) error {
 	return o.many(ctx, e, w, s, key)
 }
 
+// manyAtOnce is for how many addresses secrets are opened, and recorded together, before their documents are written.
+const manyAtOnce = 64
+
 // many writes one document per address of a pattern; addresses without the key are left out.
 func (o *getOptions) many(ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot, key tree.Path) error {
 	addresses, err := match(ctx, s, o.pattern)
@@ -96,27 +101,50 @@ func (o *getOptions) many(ctx context.Context, e *env, w *workspace.Workspace, s
 		return err
 	}
 	found := false
+	var opened []*display.Configuration
+	var accesses []accesslog.Access
+	write := func() error {
+		if err := e.record(ctx, w, accesses...); err != nil {
+			return err
+		}
+		for _, c := range opened {
+			if err := display.ConfigOfMany(e.IO, c, o.format.Name); err != nil {
+				return err
+			}
+		}
+		opened, accesses = nil, nil
+		return nil
+	}
 	for _, a := range addresses {
 		root, err := o.read(ctx, s, a)
 		if err != nil {
-			return err
+			return errors.Join(write(), err)
 		}
 		value := root.Get(key)
 		if value == nil {
 			continue
 		}
-		if value, err = o.reveal(ctx, e, w, s, a, key, value); err != nil {
-			return err
-		}
 		found = true
-		if err := display.ConfigOfMany(e.IO, display.NewConfig(a, s.Revision().String(), o.key, value, o.Reveal), o.format.Name); err != nil {
-			return err
+		if keys := secretKeys(key, value); o.Reveal && len(keys) > 0 {
+			value, err = s.Reveal(ctx, value)
+			accesses = append(accesses, access{action: "get", address: a, keys: keys}.record(s, err))
+		} else {
+			value, err = o.reveal(ctx, e, w, s, a, key, value)
+		}
+		if err != nil {
+			return errors.Join(write(), err)
+		}
+		opened = append(opened, display.NewConfig(a, s.Revision().String(), o.key, value, o.Reveal))
+		if len(opened) == manyAtOnce {
+			if err := write(); err != nil {
+				return err
+			}
 		}
 	}
 	if !found {
 		return diag.WithHint(fmt.Errorf("no address of %q has %s", o.pattern, o.key), "see the keys there are: lcm get %s", addresses[0])
 	}
-	return nil
+	return write()
 }
 
 // match gives the addresses of a pattern, at least one.
