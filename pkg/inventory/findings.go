@@ -46,6 +46,9 @@ func Findings(ctx context.Context, s *workspace.Snapshot, secrets []*Secret, now
 				secret.Key, day(secret.Changed.Committed), secret.Rotation, day(due)),
 			Hint: fmt.Sprintf("change it where it was issued, then here: lcm set %s --secret '%s'", secret.Address, secret.Key),
 		}
+		if secret.Owner != "" {
+			f.Hint += "; it is for " + secret.Owner + " to do"
+		}
 		expired := !secret.Expires.IsZero() && due.Equal(secret.Expires)
 		if expired {
 			f.Code, f.Message = CodeExpired, fmt.Sprintf("the secret %s expired on %s", secret.Key, day(due))

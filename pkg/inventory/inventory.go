@@ -30,6 +30,8 @@ type Secret struct {
 	Type      string          `json:"type,omitempty"`
 	Rotation  string          `json:"rotation,omitempty"` // how often it is to be changed, as written: 90d
 
+	Owner string `json:"owner,omitempty"` // who is to change it, as the schema says
+
 	// Expires is when the value stops working, as the commit that set it says; zero where that says nothing.
 	Expires time.Time `json:"expiresAt,omitzero"`
 	// Since is the commit since which the key has a value without a break, Changed the last that changed the value; nil
@@ -164,7 +166,7 @@ func secretsOf(ctx context.Context, s *workspace.Snapshot, a address.Address) ([
 		secret := &Secret{Address: a, Key: p.Clone(), Position: n.Pos, Encrypted: n.Sealed, text: n.Reveal()}
 		if module != nil {
 			if field, ok := module.Field(p); ok && field.Secret {
-				secret.Declared, secret.Type, secret.Rotation = true, field.SecretType, field.Rotation
+				secret.Declared, secret.Type, secret.Rotation, secret.Owner = true, field.SecretType, field.Rotation, field.Owner
 			}
 		}
 		secret.Rotation = settings.Secrets.RotationOf(secret.Type, secret.Rotation)

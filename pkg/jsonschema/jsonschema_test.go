@@ -72,8 +72,8 @@ func TestTranslate(t *testing.T) {
 			`{ a: *30 | #T ... } #T: int`,
 		},
 		{
-			"marks", `"properties": {"a": {"type": "string", "x-secret": {"type": "api-key", "rotate": "90d"}}, "b": {"type": "array", "items": {"type": "string", "x-secret": true}, "x-merge": "append"}, "c": {"x-promote": false}}}`,
-			`{ a?: string @secret(type=api-key, rotate=90d) b?: [...#Item] @merge(append) c?: _ @promote(never) ... } #Item: string @secret()`,
+			"marks", `"properties": {"a": {"type": "string", "x-secret": {"type": "api-key", "rotate": "90d", "owner": "ops"}}, "b": {"type": "array", "items": {"type": "string", "x-secret": true}, "x-merge": "append"}, "c": {"x-promote": false}}}`,
+			`{ a?: string @secret(type=api-key, rotate=90d, owner=ops) b?: [...#Item] @merge(append) c?: _ @promote(never) ... } #Item: string @secret()`,
 		},
 		{
 			"descriptions", `"description": "All of it.\nMore.", "properties": {"a": {"title": "A", "description": "An a."}}}`,

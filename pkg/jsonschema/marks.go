@@ -13,43 +13,49 @@ var (
 	rotationText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]*[smhdwy]$`) })
 )
 
-// secret reads x-secret and x-rotation: true, a word for what it is, or {"type": …, "rotate": …}.
-func secret(s *value) (kind, rotation string, ok bool) {
+// about is what a schema says of a secret.
+type about struct{ kind, rotation, owner string }
+
+// secret reads x-secret and x-rotation: true, a word for what it is, or {"type": …, "rotate": …, "owner": …}.
+func secret(s *value) (a about, ok bool) {
 	x := s.get("x-secret")
 	r := s.get("x-rotation")
 	if x == nil {
-		return "", "", r == nil
+		return about{}, r == nil
 	}
 	switch x.kind {
 	case boolean:
 		if x.isFalse() {
-			return "", "", r == nil
+			return about{}, r == nil
 		}
 	case text:
-		kind = x.text
+		a.kind = x.text
 	case object:
 		for _, m := range x.members {
 			switch {
 			case m.value.kind != text:
-				return "", "", false
+				return about{}, false
 			case m.key == "type":
-				kind = m.value.text
+				a.kind = m.value.text
 			case m.key == "rotate":
-				rotation = m.value.text
+				a.rotation = m.value.text
+			case m.key == "owner":
+				a.owner = m.value.text
 			default:
-				return "", "", false
+				return about{}, false
 			}
 		}
 	default:
-		return "", "", false
+		return about{}, false
 	}
 	if r != nil {
-		if r.kind != text || rotation != "" {
-			return "", "", false
+		if r.kind != text || a.rotation != "" {
+			return about{}, false
 		}
-		rotation = r.text
+		a.rotation = r.text
 	}
-	return kind, rotation, (kind == "" || secretType().MatchString(kind)) && (rotation == "" || rotationText().MatchString(rotation))
+	words := (a.kind == "" || secretType().MatchString(a.kind)) && (a.owner == "" || secretType().MatchString(a.owner))
+	return a, words && (a.rotation == "" || rotationText().MatchString(a.rotation))
 }
 
 var mergeRule = sync.OnceValue(func() *regexp.Regexp {
@@ -58,7 +64,7 @@ var mergeRule = sync.OnceValue(func() *regexp.Regexp {
 
 // checkMarks checks lcm's own keywords.
 func (t *translator) checkMarks(s *value) {
-	if _, _, ok := secret(s); !ok {
+	if _, ok := secret(s); !ok {
 		at := s.get("x-secret")
 		if at == nil {
 			at = s.get("x-rotation")
@@ -83,13 +89,12 @@ func hasMarks(s *value) bool {
 func (t *translator) marksOf(s *value) code {
 	var out string
 	if x := s.get("x-secret"); x != nil && !x.isFalse() {
-		kind, rotation, _ := secret(s)
+		a, _ := secret(s)
 		var args []string
-		if kind != "" {
-			args = append(args, "type="+kind)
-		}
-		if rotation != "" {
-			args = append(args, "rotate="+rotation)
+		for _, arg := range [...][2]string{{"type", a.kind}, {"rotate", a.rotation}, {"owner", a.owner}} {
+			if arg[1] != "" {
+				args = append(args, arg[0]+"="+arg[1])
+			}
 		}
 		out += " @secret(" + strings.Join(args, ", ") + ")"
 	}

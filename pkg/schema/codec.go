@@ -199,6 +199,7 @@ func (c *codec) member(v **member) {
 	c.flag(&m.marks.secret)
 	c.text(&m.marks.secretType)
 	c.text(&m.marks.rotation)
+	c.text(&m.marks.owner)
 	number(c, &m.marks.merge.Strategy)
 	c.text(&m.marks.merge.Key)
 	c.flag(&m.marks.noPromote)

@@ -236,6 +236,9 @@ func (c *comparison) marks(old, new Field) {
 		if old.Rotation != new.Rotation && new.Rotation != "" {
 			c.say(false, "to be changed every %s", new.Rotation)
 		}
+		if old.Owner != new.Owner && new.Owner != "" {
+			c.say(false, "changed by %s", new.Owner)
+		}
 	}
 	if old.NoPromote != new.NoPromote && !new.Secret {
 		if new.NoPromote {

@@ -165,6 +165,9 @@ func (o *object) marks(m marks) {
 		if m.rotation != "" {
 			about.set("rotate", m.rotation)
 		}
+		if m.owner != "" {
+			about.set("owner", m.owner)
+		}
 		if len(about.fields) > 0 {
 			o.set("x-secret", about)
 		} else {

@@ -202,7 +202,7 @@ func TestExportKeepsTheMarks(t *testing.T) {
 	m := mustModule(t, inlineSource(`// What it is.
 #Config: {
 	// A key.
-	key?: int & >=1 @secret(type=api-key, rotate=90d)
+	key?: int & >=1 @secret(type=api-key, rotate=90d, owner=ops)
 	// Parts.
 	parts?: {token?: string} @secret()
 	// Routes.
@@ -239,7 +239,7 @@ func TestExportKeepsTheMarks(t *testing.T) {
 		"type": "object", "additionalProperties": false,
 		"properties": object{
 			"extends": true, "variables": true, "sops": true,
-			"key": object{"description": "A key.", "x-secret": object{"type": "api-key", "rotate": "90d"}, "anyOf": []any{
+			"key": object{"description": "A key.", "x-secret": object{"type": "api-key", "rotate": "90d", "owner": "ops"}, "anyOf": []any{
 				object{"type": "integer", "minimum": 1.0}, object{"type": "string", "pattern": `^ENC\[`},
 			}},
 			"parts": object{

@@ -15,6 +15,7 @@ type Field struct {
 	Secret     bool        // it, or a map or list it is in, is marked @secret
 	SecretType string      // of @secret(type=…)
 	Rotation   string      // of @secret(rotate=…), as written: 90d
+	Owner      string      // of @secret(owner=…): who changes it
 	Merge      MergeRule
 	NoPromote  bool         // it, or a map or list it is in, is marked @promote(never)
 	Required   bool         // it must be there where the map it is in is there; also when only at times, see Conditions
@@ -142,7 +143,7 @@ func describe(members []*member, above marks) Field {
 	f.Kinds = k.list()
 	f.Merge = own.merge
 	all := own.join(above)
-	f.Secret, f.SecretType, f.Rotation, f.NoPromote = all.secret, all.secretType, all.rotation, all.noPromote
+	f.Secret, f.SecretType, f.Rotation, f.Owner, f.NoPromote = all.secret, all.secretType, all.rotation, all.owner, all.noPromote
 	return f
 }
 

@@ -296,6 +296,9 @@ func secretArgs(f Field) string {
 	if f.Rotation != "" {
 		args = append(args, "rotate="+f.Rotation)
 	}
+	if f.Owner != "" {
+		args = append(args, "owner="+f.Owner)
+	}
 	return strings.Join(args, ", ")
 }
 

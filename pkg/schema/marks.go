@@ -21,6 +21,7 @@ type marks struct {
 	secret     bool
 	secretType string
 	rotation   string
+	owner      string
 	merge      MergeRule
 	noPromote  bool
 }
@@ -34,6 +35,9 @@ func (m marks) join(o marks) marks {
 	}
 	if m.rotation == "" {
 		m.rotation = o.rotation
+	}
+	if m.owner == "" {
+		m.owner = o.owner
 	}
 	if m.merge == (MergeRule{}) {
 		m.merge = o.merge
@@ -103,6 +107,8 @@ func parseSecret(args []arg) (marks, error) {
 			m.secretType = a.value
 		case a.key == "rotate" && rotationText().MatchString(a.value):
 			m.rotation = a.value
+		case a.key == "owner" && secretType().MatchString(a.value):
+			m.owner = a.value
 		default:
 			return m, diag.WithHint(fmt.Errorf("@secret does not understand %q", a), "write @secret(type=api-key, rotate=90d)")
 		}

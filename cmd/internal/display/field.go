@@ -19,6 +19,7 @@ type Field struct {
 	Secret     bool         `json:"secret,omitempty"`
 	SecretType string       `json:"secretType,omitempty"`
 	Rotation   string       `json:"rotation,omitempty"` // how often the secret is to be changed: 90d
+	Owner      string       `json:"owner,omitempty"`    // who changes it
 	Promote    bool         `json:"promote"`
 	Merge      string       `json:"merge,omitempty"` // append, prepend, replace, merge or key=FIELD
 	Default    *tree.Node   `json:"default,omitempty"`
@@ -30,7 +31,7 @@ type Field struct {
 // NewField makes the report of a field.
 func NewField(key string, f schema.Field) Field {
 	out := Field{
-		Key: key, Required: f.Required, When: readable(f.Conditions), Secret: f.Secret, SecretType: f.SecretType, Rotation: f.Rotation,
+		Key: key, Required: f.Required, When: readable(f.Conditions), Secret: f.Secret, SecretType: f.SecretType, Rotation: f.Rotation, Owner: f.Owner,
 		Promote: !f.NoPromote && !f.Secret, Merge: f.Merge.String(), Default: f.Default, Enum: f.Enum, Bounds: f.Bounds, Doc: f.Doc,
 	}
 	for _, k := range f.Kinds {
@@ -89,6 +90,9 @@ func (f Field) demands(quote func(string) string) []string {
 		}
 		if f.Rotation != "" {
 			text += ", to be changed every " + f.Rotation
+		}
+		if f.Owner != "" {
+			text += " by " + f.Owner
 		}
 		lines = append(lines, text)
 	}

@@ -155,6 +155,7 @@ func SecretText(t *term.IO, r *Secret) error {
 		}
 	}
 	add("type", r.Type)
+	add("owner", r.Owner)
 	if r.Since != nil {
 		add("since", dayOf(r.Since, r.Cut))
 	}
