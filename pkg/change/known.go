@@ -10,6 +10,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/due"
+	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -82,5 +83,5 @@ func personOf(ctx context.Context, s *workspace.Snapshot, tenant, key string) st
 			}
 		}
 	}
-	return key
+	return seal.Handle(key)
 }

@@ -95,12 +95,15 @@ func Run(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, o O
 	if _, err := s.Settings(ctx); err != nil {
 		return nil, err
 	}
+	known, err := s.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range o.Tenants {
-		if _, err := holders.Read(ctx, s, holders.Options{Tenants: []string{name}}); err != nil {
-			return nil, err
+		if !slices.Contains(known, name) {
+			return nil, workspace.Unknown("tenant", name, known)
 		}
 	}
-	var err error
 	r.all, err = holders.Read(ctx, s, holders.Options{Total: func(n int) { r.start("reading", n) }, Step: o.Step})
 	if err != nil {
 		return nil, err

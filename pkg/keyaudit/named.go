@@ -20,8 +20,8 @@ import (
 type Naming struct {
 	Key string `json:"key"`
 	Commit
-	Signature gitrepo.SignatureStatus `json:"signature"`
-	Signer    string                  `json:"signer,omitempty"` // only where the signature is good
+	Signature gitrepo.SignatureStatus `json:"signature,omitempty"` // "" where the snapshot has no list of signers
+	Signer    string                  `json:"signer,omitempty"`    // only where the signature is good
 }
 
 // SignersFile has who may sign changes.
@@ -31,6 +31,7 @@ const SignersFile = "policies/allowed_signers"
 // Signatures are held against the snapshot's own list of signers.
 func Namings(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, at []workspace.Recipient) (map[diag.Position]Naming, error) {
 	signers, err := s.ReadFile(ctx, SignersFile)
+	held := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func Namings(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot,
 			continue
 		}
 		sig, ok := verified[info.Revision]
-		if !ok {
+		if !ok && held {
 			if sig, err = w.Repo().Verify(ctx, info.Revision, signers); err != nil {
 				return nil, err
 			}

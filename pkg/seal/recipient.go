@@ -93,6 +93,16 @@ func ShortKey(key string) string {
 	return key
 }
 
+// Handle gives a recipient's text where it fits into a line; of one of thousands of characters, as post-quantum and RSA ones are,
+// enough to know it by.
+func Handle(key string) string {
+	const longest = 128
+	if len(key) > longest {
+		return ShortKey(key)
+	}
+	return key
+}
+
 // pluginName gives the name of the plugin that a recipient needs, "" if it needs none.
 func pluginName(recipient string) string {
 	rest, ok := strings.CutPrefix(recipient, "age1")

@@ -80,7 +80,7 @@ func runKeysAdd(ctx context.Context, e *env, o *keysAddOptions) error {
 		}
 	}
 	for _, k := range keys {
-		o.details = append(o.details, gitrepo.Trailer{Key: "Lcm-Recipient", Value: k.Key})
+		o.details = append(o.details, gitrepo.Trailer{Key: "Lcm-Recipient", Value: seal.Handle(k.Key)})
 	}
 	o.subject = "let " + escaped(o.person) + " open the secrets of %s"
 	if o.recovery {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -81,8 +80,8 @@ func runKeysAudit(ctx context.Context, e *env, o *keysAuditOptions) error {
 	if err != nil {
 		return err
 	}
-	if n := report.Findings.Count(diag.Error); n > 0 {
-		return &silentError{code: exitFindings, err: fmt.Errorf("%d findings", n)}
+	if report.Findings.Count(diag.Error) > 0 {
+		return &silentError{code: exitFindings}
 	}
 	return nil
 }

@@ -97,10 +97,7 @@ func known(t rekey.Tenant, names map[string]string, m *marks) []due.List {
 		for _, key := range f.Lost {
 			person := names[key]
 			if person == "" {
-				person = key
-				if len(key) > 100 {
-					person = seal.ShortKey(key)
-				}
+				person = seal.Handle(key)
 			}
 			i := slices.IndexFunc(out, func(l due.List) bool { return l.Person == person })
 			if i < 0 {

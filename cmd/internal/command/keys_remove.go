@@ -55,7 +55,6 @@ commit: change each at its source, then set it anew; lcm keys due shows what is 
 	o.format.Bind(cmd, "text", "json")
 	e.bindTenants(cmd, &o.named, "close the secrets of `TENANT` (repeatable)")
 	cmd.Flags().BoolVar(&o.all, "all", false, "those of every tenant that names the person")
-	cmd.MarkFlagsMutuallyExclusive("tenant", "all")
 	return cmd
 }
 
@@ -84,6 +83,9 @@ func runKeysRemove(ctx context.Context, e *env, o *keysRemoveOptions) error {
 	if len(o.named) == 0 && !o.all {
 		return usage(errors.New("it takes the tenants whose secrets are to be closed"), "name them: --tenant TENANT; or --all for every tenant that names the person")
 	}
+	if len(o.named) > 0 && o.all {
+		return usage(errors.New("--tenant and --all exclude each other"), "name tenants, or take all that name the person")
+	}
 	if err := o.open(ctx, e); err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func runKeysRemove(ctx context.Context, e *env, o *keysRemoveOptions) error {
 		}
 	}
 	for _, key := range details {
-		o.details = append(o.details, gitrepo.Trailer{Key: "Lcm-Recipient", Value: key})
+		o.details = append(o.details, gitrepo.Trailer{Key: "Lcm-Recipient", Value: seal.Handle(key)})
 	}
 	o.newDataKeys = true
 	o.subject = "close the secrets of %s to " + escaped(o.person)

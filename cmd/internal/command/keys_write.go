@@ -176,7 +176,7 @@ func (c *keysChange) prepare(ctx context.Context, e *env, after *workspace.Snaps
 func incomplete(tenants []rekey.Tenant) error {
 	for _, t := range tenants {
 		if t.Err != nil {
-			return &silentError{code: exitCode(t.Err), err: t.Err}
+			return &silentError{code: exitCode(t.Err)}
 		}
 	}
 	return nil

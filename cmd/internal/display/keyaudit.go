@@ -214,9 +214,12 @@ func (m *markdown) auditTenant(t keyaudit.Tenant) {
 		named := "–"
 		if j := slices.IndexFunc(t.Named, func(n keyaudit.Naming) bool { return n.Key == h.Key }); j >= 0 {
 			n := t.Named[j]
-			named = fmt.Sprintf("%s, %s %s, signature %s", cell(n.Author), day(n.Time), code(n.Revision[:10]), n.Signature)
+			named = fmt.Sprintf("%s, %s %s", cell(n.Author), day(n.Time), code(n.Revision[:10]))
+			if n.Signature != "" {
+				named += fmt.Sprintf(", signature %s", n.Signature)
+			}
 		}
-		m.line("| %d. %s | %s | %s | %s | %d of %s | %s |", i+1, cell(name), codeCell(longKey(h.Key)), h.Kind, roleText(h.Role), h.Files,
+		m.line("| %d. %s | %s | %s | %s | %d of %s | %s |", i+1, cell(name), codeCell(seal.Handle(h.Key)), h.Kind, roleText(h.Role), h.Files,
 			plural(len(t.Files), "file"), named)
 	}
 	m.line("")
@@ -239,15 +242,6 @@ func (m *markdown) auditTenant(t keyaudit.Tenant) {
 	}
 }
 
-// longKey gives a key in full, unless it is one of those of thousands of characters.
-func longKey(key string) string {
-	const longest = 200
-	if len(key) > longest {
-		return seal.ShortKey(key)
-	}
-	return key
-}
-
 func (m *markdown) auditHistory(h *keyaudit.History) {
 	m.section("History")
 	m.line("%s of layer files were looked at.", plural(h.Versions, "version"))
@@ -264,7 +258,7 @@ func (m *markdown) auditHistory(h *keyaudit.History) {
 	m.line("| tenant | name | key | first version | last version | secrets |")
 	m.line("|---|---|---|---|---|---|")
 	for _, f := range h.Former {
-		m.line("| %s | %s | %s | %s %s | %s %s | %d |", f.Tenant, cell(f.Name), codeCell(longKey(f.Key)), day(f.First.Time), code(f.First.Revision[:10]),
+		m.line("| %s | %s | %s | %s %s | %s %s | %d |", f.Tenant, cell(f.Name), codeCell(seal.Handle(f.Key)), day(f.First.Time), code(f.First.Revision[:10]),
 			day(f.Last.Time), code(f.Last.Revision[:10]), f.Secrets)
 	}
 }
