@@ -158,7 +158,7 @@ func Inputs(ctx context.Context, s *workspace.Snapshot, addresses []address.Addr
 			at = len(inputs)
 			in := bundle.Input{Tenant: a.Tenant, Environment: a.Environment, Commit: s.Revision().String()}
 			if sealed {
-				in.Recipients = tenant.Keys()
+				in.Recipients = tenant.Everyday()
 			}
 			inputs = append(inputs, in)
 		}

@@ -134,6 +134,17 @@ func (t *Tenant) Keys() []string {
 	return out
 }
 
+// Everyday gives the tenant's recipients as keys alone, without recovery keys: what is published is for those who use it.
+func (t *Tenant) Everyday() []string {
+	var out []string
+	for _, r := range t.Recipients {
+		if !slices.Contains(out, r.Key) {
+			out = append(out, r.Key)
+		}
+	}
+	return out
+}
+
 // Difference compares to whom a file of the tenant's is encrypted with to whom it should be: extra are the keys that the
 // tenant does not name, missing those of the tenant that the file is not encrypted to.
 func (t *Tenant) Difference(keys []string) (extra []string, missing []Recipient) {
