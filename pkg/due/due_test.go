@@ -52,3 +52,26 @@ func TestSlug(t *testing.T) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
+
+// FuzzParse: what is read is written so that it is read as the same.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("tenant: acme\nperson: ada\nkeys: [age1x]\nsince: 2026-01-02T03:04:05Z\nvalues:\n- {address: acme/production/notes, key: a.b, mark: \"0123456789abcdef\"}\n"))
+	f.Add([]byte("since: 2026-01-02T03:04:05+01:00\nkeys: [1, {}, null]\nvalues: [{address: a/b/c}, x]\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		l, err := Parse("rotations/acme/x.yaml", src)
+		if err != nil {
+			return
+		}
+		text, err := l.Bytes()
+		if err != nil {
+			return // a name that YAML cannot write
+		}
+		again, err := Parse(l.File, text)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if !again.Since.Equal(l.Since.Truncate(time.Second)) || !reflect.DeepEqual(again.Values, l.Values) || again.Person != l.Person {
+			t.Errorf("%+v\n%+v", again, l)
+		}
+	})
+}

@@ -204,7 +204,7 @@ func outcome(t *term.IO, c *Change) error {
 		t.Note("there was something wrong before, and still is: %s; see lcm validate", plural(wrong, "finding"))
 	}
 	for _, l := range c.Known {
-		t.Note("%s loses access to %s, and knows %s of it: lcm keys due --tenant %s", l.Person, l.Values[0].Address.File(), plural(len(l.Values), "value"), l.Tenant)
+		t.Note("%s loses access to %s, and knows %s of it: lcm keys due --tenant %s", showText(l.Person), l.Values[0].Address.File(), plural(len(l.Values), "value"), l.Tenant)
 	}
 	if next := c.next(); next != "" {
 		t.Note("next: %s", next)

@@ -30,10 +30,10 @@ func DueText(t *term.IO, d Due) error {
 	var b strings.Builder
 	for _, l := range d.Items {
 		if len(l.Values) == 0 {
-			fmt.Fprintf(&b, "%s knows nothing of %s any more: %s can be removed\n", s.Bold(l.Person), l.Tenant, l.File)
+			fmt.Fprintf(&b, "%s knows nothing of %s any more: %s can be removed\n", s.Bold(showText(l.Person)), l.Tenant, l.File)
 			continue
 		}
-		fmt.Fprintf(&b, "%s knows %s of %s since %s\n", s.Bold(l.Person), plural(len(l.Values), "value"), l.Tenant, l.Since.Format(time.DateOnly))
+		fmt.Fprintf(&b, "%s knows %s of %s since %s\n", s.Bold(showText(l.Person)), plural(len(l.Values), "value"), l.Tenant, l.Since.Format(time.DateOnly))
 		valuesText(&b, s, l, len(l.Values))
 	}
 	if len(d.Items) == 0 {
@@ -63,7 +63,7 @@ func valuesText(b *strings.Builder, s term.Style, l *due.List, most int) {
 			b.WriteString("  " + a + "\n")
 			last = a
 		}
-		b.WriteString("    " + s.Cyan(v.Key) + "\n")
+		b.WriteString("    " + s.Cyan(showText(v.Key)) + "\n")
 	}
 }
 
@@ -76,5 +76,5 @@ func setAnew(v due.Value) string {
 	if p, err := tree.ParsePath(v.Key); err != nil || len(p) == 0 {
 		return "lcm edit " + v.Address.String()
 	}
-	return fmt.Sprintf("lcm set %s --secret %s", v.Address, key)
+	return showText(fmt.Sprintf("lcm set %s --secret %s", v.Address, key))
 }

@@ -94,7 +94,7 @@ func namedText(t keyaudit.Tenant, key string) string {
 		return ""
 	}
 	n := t.Named[i]
-	return fmt.Sprintf("  named by %s in %s of %s", n.Author, n.Revision[:10], day(n.Time))
+	return showText(fmt.Sprintf("  named by %s in %s of %s", n.Author, n.Revision[:10], day(n.Time)))
 }
 
 func roleMark(s term.Style, r holders.Role) string {

@@ -116,7 +116,7 @@ func holderRows(s term.Style, t holders.Tenant) [][]string {
 		case name == "" && h.Known != "":
 			name = h.Known
 		case name == "":
-			name = s.Dim("–")
+			name = "–"
 		}
 		files := fmt.Sprintf("%d of %d", h.Files, len(t.Files))
 		policy := roleText(h.Role)
@@ -126,7 +126,7 @@ func holderRows(s term.Style, t holders.Tenant) [][]string {
 		case h.Files < len(t.Files):
 			files = s.Yellow(files)
 		}
-		rows = append(rows, []string{"  " + name, seal.ShortKey(h.Key), h.Kind, policy, files})
+		rows = append(rows, []string{"  " + showText(name), showText(seal.ShortKey(h.Key)), h.Kind, policy, files})
 	}
 	return rows
 }

@@ -140,7 +140,7 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 		}
 	}
 	for _, l := range c.Known {
-		fmt.Fprintf(&b, "%s still knows %s of %s; change each at its source, then set it anew:\n", s.Bold(l.Person), plural(len(l.Values), "value"), l.Tenant)
+		fmt.Fprintf(&b, "%s still knows %s of %s; change each at its source, then set it anew:\n", s.Bold(showText(l.Person)), plural(len(l.Values), "value"), l.Tenant)
 		valuesText(&b, s, l, maxKnown)
 		if c.Outcome != Planned {
 			fmt.Fprintf(&b, "  the list is in %s\n", l.File)
@@ -161,9 +161,9 @@ func access(c AccessChange) string { return Person(c.Name, c.Key) }
 // Person gives somebody's name and enough of a key to know it by; the key alone where nobody is named.
 func Person(name, key string) string {
 	if name == "" {
-		return seal.ShortKey(key)
+		return showText(seal.ShortKey(key))
 	}
-	return fmt.Sprintf("%s (%s)", name, seal.ShortKey(key))
+	return showText(fmt.Sprintf("%s (%s)", name, seal.ShortKey(key)))
 }
 
 func dataKeysText(t KeysTenant) string {
