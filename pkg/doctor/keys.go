@@ -22,7 +22,7 @@ func Keys(ctx context.Context, k *seal.Keyring, s *workspace.Snapshot) []Check {
 		return []Check{{
 			Area: "keys", Name: "identities", Status: Warning,
 			Message: "no identity was found: secrets can be set, and not read",
-			Hint:    "save an age identity to " + k.DefaultIdentityFile() + " (age-keygen makes one), and have its public key added to the tenants",
+			Hint:    "save an age identity to " + k.DefaultIdentityFile() + " (age-keygen makes one), and have its public key added: lcm keys add NAME --recipient KEY --tenant TENANT",
 		}}
 	}
 	own, err := k.Recipients(ctx)
@@ -77,7 +77,7 @@ func coverage(ctx context.Context, s *workspace.Snapshot, own []string) Check {
 	case len(opens) == 0:
 		return Check{
 			Area: "keys", Name: "tenants", Status: Warning, Message: "your keys are for the secrets of no tenant: they can be set, and not read",
-			Hint: "have one of your public keys added to the recipients in a tenant's tenant.yaml",
+			Hint: "have one of your public keys added, by somebody who can read them: lcm keys add NAME --recipient KEY --tenant TENANT",
 		}
 	}
 	// Not to have all keys is as it should be for most people.

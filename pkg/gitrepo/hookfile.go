@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/llm-devops/lcm/pkg/diag"
 )
 
 // HookFile is where Git looks for one of the repository's hooks, and what is there.
@@ -81,7 +83,8 @@ func (r *Repo) WriteHook(h HookFile, content []byte, keepAs string) error {
 	if keepAs != "" && h.Content != nil {
 		kept := filepath.Join(filepath.Dir(h.Path), keepAs)
 		if _, err := os.Lstat(kept); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("write hook: %s is there already", kept)
+			return diag.WithHint(fmt.Errorf("write hook: %s is there already, from a hook that was here before", kept),
+				"make one of the two, or remove the one that is not needed")
 		}
 		// A link, so that there is a hook at any moment; where the file system has none, the name is free for one.
 		if err := os.Link(h.Path, kept); err != nil {
