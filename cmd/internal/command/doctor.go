@@ -170,7 +170,7 @@ func gitCalls(ctx context.Context, w *workspace.Workspace) []doctor.Check {
 	case err != nil:
 		checks = append(checks, doctor.Failed(area, "drivers", err))
 	case len(missing) == 0:
-		checks = append(checks, doctor.Check{Area: area, Name: "drivers", Status: doctor.OK, Message: "Git shows layer files readable"})
+		checks = append(checks, doctor.Check{Area: area, Name: "drivers", Status: doctor.OK, Message: "Git merges configuration by key, and shows it readable"})
 	default:
 		checks = append(checks, doctor.Check{
 			Area: area, Name: "drivers", Status: doctor.Wrong, Message: missing[0].Key + " is not set in this clone: Git does not call lcm", Hint: hint,
