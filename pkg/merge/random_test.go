@@ -38,7 +38,7 @@ func newPerson(t *testing.T) person {
 	}})}
 }
 
-func nobody(t *testing.T) *seal.Keyring {
+func nobody(t testing.TB) *seal.Keyring {
 	dir := t.TempDir()
 	return seal.NewKeyring(seal.KeyringOptions{Home: dir, ConfigDir: dir, Getenv: func(string) string { return "" }})
 }
