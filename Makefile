@@ -33,6 +33,8 @@ test-integration: ## run the tests against real servers and the sops CLI, which 
 	testdata/tools/build.sh vault
 	testdata/tools/build.sh versitygw
 	testdata/tools/build.sh sops
+	testdata/tools/build.sh sops-3.12
+	testdata/tools/build.sh sops-3.11
 	go test -tags integration -skip '^(TestScript|TestHostile)$$' $(INTEGRATION)
 	cd testdata/oracle/sopslib && CGO_ENABLED=0 go test ./...
 

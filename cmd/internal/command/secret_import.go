@@ -43,8 +43,8 @@ func newSecretImport(e *env) *cobra.Command {
 		Short: "Bring SOPS files, .env files, YAML and JSON in, in one signed commit",
 		Long: `Bring values that other tools keep into layers, in one signed commit. The files themselves stay as they are.
 
-What is encrypted in a SOPS file is encrypted here, to the tenant's recipients. Files that only SOPS can open (PGP and cloud keys, key
-groups, encrypted comments, dotenv and INI) are decrypted by the sops program, if it is on PATH, in memory. Of a plain .env file
+What is encrypted in a SOPS file is encrypted here, to the tenant's recipients. Files that only SOPS can open (cloud keys, key
+groups, encrypted comments in lists, dotenv and INI) are decrypted by the sops program, if it is on PATH, in memory. Of a plain .env file
 every value is secret but those named by --plain; of plain YAML and JSON those that the schema says are, and those named by --secret.
 
 A whole folder comes in with --match: the names in braces stand for parts of a path, and are used in --to. Numbers, order and
