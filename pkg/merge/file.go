@@ -19,9 +19,9 @@ type Versions struct {
 // Options says how files are merged.
 type Options struct {
 	Keyring    *seal.Keyring
-	Shared     []string  // recipients that several tenants have, as of [seal.NewMerger]
-	MarkerSize int       // of conflicts; 0 is Git's 7
-	Now        time.Time // for what is sealed anew
+	Shared     func() []string // gives the recipients that several tenants have, as of [seal.NewMerger]
+	MarkerSize int             // of conflicts; 0 is Git's 7
+	Now        time.Time       // for what is sealed anew
 }
 
 // Result is a merged file.

@@ -46,12 +46,12 @@ type side struct {
 }
 
 // NewMerger prepares a merge. With an identity that opens both sides their MACs are checked, so that what was changed
-// without the key in one of them does not become good by merging. shared are the recipients that say nothing about whose a
-// file is, since several tenants have them.
+// without the key in one of them does not become good by merging. shared gives the recipients that say nothing about whose a
+// file is, since several tenants have them; nil is none.
 //
 // It fails for what cannot be merged safely: sides that are encrypted to nobody in common (another tenant's file, that Git
 // took for this one renamed), a MAC over plain values, a file that is broken. The errors are those of [Open].
-func NewMerger(ctx context.Context, v Versions, k *Keyring, shared []string) (*Merger, error) {
+func NewMerger(ctx context.Context, v Versions, k *Keyring, shared func() []string) (*Merger, error) {
 	m := &Merger{}
 	ours, err := sideOf(v.Ours)
 	if err != nil {
@@ -166,8 +166,12 @@ func (s *side) sharesKey(t *side) bool {
 
 // haveCommon reports whether two files have a recipient in common, of those that are not shared among tenants. Where both
 // have shared ones only, those count.
-func haveCommon(a, b, shared []string) bool {
-	isShared := func(r string) bool { return slices.Contains(shared, r) }
+func haveCommon(a, b []string, shared func() []string) bool {
+	var out []string
+	if shared != nil {
+		out = shared()
+	}
+	isShared := func(r string) bool { return slices.Contains(out, r) }
 	ownA := slices.DeleteFunc(slices.Clone(a), isShared)
 	ownB := slices.DeleteFunc(slices.Clone(b), isShared)
 	if len(ownA) == 0 && len(ownB) == 0 {

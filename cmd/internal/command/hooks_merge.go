@@ -81,20 +81,23 @@ func runHooksMerge(ctx context.Context, e *env, o *hooksMergeOptions) error {
 	return nil
 }
 
-// mergeOptions gives how files are merged here. What cannot be read of the repository is done without: it may be in
-// conflict itself.
+// mergeOptions gives how files are merged here.
 func (e *env) mergeOptions(ctx context.Context, markerSize int) merge.Options {
-	o := merge.Options{Keyring: e.keyring(), MarkerSize: markerSize, Now: e.now()}
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return o
+	return merge.Options{
+		Keyring: e.keyring(), MarkerSize: markerSize, Now: e.now(),
+		Shared: func() []string {
+			// What cannot be read of the repository is done without: it may be in conflict itself.
+			w, err := e.workspace(ctx)
+			if err != nil {
+				return nil
+			}
+			s, err := w.At(ctx, "HEAD")
+			if err != nil {
+				return nil
+			}
+			return sharedRecipients(ctx, s)
+		},
 	}
-	s, err := w.At(ctx, "HEAD")
-	if err != nil {
-		return o
-	}
-	o.Shared = sharedRecipients(ctx, s)
-	return o
 }
 
 // sharedRecipients gives the recipients that more than one tenant has.
