@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
@@ -52,7 +53,7 @@ func Merge(ctx context.Context, file string, v Versions, o Options) (*Result, er
 // parsed gives the versions as documents.
 func (v Versions) parsed(file string) (d seal.Versions, err error) {
 	if v.Base != nil {
-		if d.Base, err = yamldoc.Parse(file+" (base)", v.Base); err != nil {
+		if d.Base, err = parseBase(file+" (base)", v.Base); err != nil {
 			return d, err
 		}
 	}
@@ -61,6 +62,44 @@ func (v Versions) parsed(file string) (d seal.Versions, err error) {
 	}
 	d.Theirs, err = yamldoc.Parse(file+" (theirs)", v.Theirs)
 	return d, err
+}
+
+// maxNested is how deep Git is followed in merging ancestors.
+const maxNested = 10
+
+// parseBase reads the ancestor. Where two branches have several, Git merges these first, and gives what comes out with its
+// conflicts in it, marked the longer the deeper it is. What such a key was before is open: it gets a value that neither side has, so
+// that sides that differ are in conflict there.
+func parseBase(file string, text []byte) (*yamldoc.Doc, error) {
+	doc, err := yamldoc.Parse(file, text)
+	if err == nil {
+		return doc, nil
+	}
+	for size := MarkerSize + 2; size <= MarkerSize+2*maxNested; size += 2 {
+		regions, regionsErr := Regions(file, text, size)
+		if regionsErr != nil || len(regions) == 0 {
+			continue
+		}
+		var edits []yamldoc.Edit
+		for _, r := range regions {
+			for _, key := range r.KeyList() {
+				p, err := tree.ParsePath(key)
+				if err != nil {
+					return nil, err
+				}
+				edits = append(edits, yamldoc.Edit{Path: p, Value: tree.NewString("in conflict between ancestors")})
+			}
+			if r.Keys == "" {
+				return nil, err
+			}
+		}
+		text = replaceRegions(text, regions, func(_ int, r *Region) ([]string, bool) { return r.Ours, true })
+		if doc, err = yamldoc.Parse(file, text); err != nil {
+			continue // there are deeper ones
+		}
+		return doc.Apply(edits...)
+	}
+	return nil, err
 }
 
 func byKey(ctx context.Context, file string, v Versions, o Options) (*Result, error) {
@@ -104,7 +143,7 @@ func (r *Result) markConflicts(c contents, sealed *yamldoc.Doc, size int) error 
 		return err
 	}
 	if size <= 0 {
-		size = defaultMarker
+		size = MarkerSize
 	}
 	r.Text = mark(lines(sealed.Source()), regions, size)
 	r.Conflicts, err = Regions(sealed.File(), r.Text, size)
@@ -117,7 +156,7 @@ func (r *Result) markConflicts(c contents, sealed *yamldoc.Doc, size int) error 
 // byLine merges as Git does.
 func byLine(v Versions, size int, why error) *Result {
 	if size <= 0 {
-		size = defaultMarker
+		size = MarkerSize
 	}
 	base, ours, theirs := endedLines(v.Base), endedLines(v.Ours), endedLines(v.Theirs)
 	merged, ok := diff3(base, ours, theirs, conflict)

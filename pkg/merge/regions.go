@@ -39,8 +39,8 @@ func (r *Region) Text(s Side) []string {
 	return r.Ours
 }
 
-// defaultMarker is how long Git makes its marks.
-const defaultMarker = 7
+// MarkerSize is how long Git makes its marks, unless an attribute says otherwise.
+const MarkerSize = 7
 
 // marks are the lines around the parts of a region.
 func (r *Region) marked(size int) []string {
@@ -207,7 +207,7 @@ func mark(text []string, regions []Region, size int) []byte {
 // which line spoils a mark. size is how long the marks are, 0 for Git's 7.
 func Regions(file string, text []byte, size int) ([]Region, error) {
 	if size <= 0 {
-		size = defaultMarker
+		size = MarkerSize
 	}
 	is := func(line, c string) bool {
 		rest, ok := strings.CutPrefix(line, strings.Repeat(c, size))

@@ -74,7 +74,9 @@ func runHooksMerge(ctx context.Context, e *env, o *hooksMergeOptions) error {
 	if err := renameio.WriteFile(target, r.Text, info.Mode().Perm()); err != nil {
 		return fmt.Errorf("write the merged file: %w", err)
 	}
-	display.MergedText(e.IO, o.path, addressOf(o.path), r)
+	if size <= merge.MarkerSize { // longer marks are in ancestors that Git merges first: nobody is to resolve those
+		display.MergedText(e.IO, o.path, addressOf(o.path), r)
+	}
 	if !r.Clean() {
 		return &silentError{code: exitFailed}
 	}
