@@ -16,6 +16,7 @@ import (
 type block struct {
 	Age              []blockRecipient `yaml:"age,omitempty"`
 	EncryptedRegex   string           `yaml:"encrypted_regex"`
+	Vault            []blockTransit   `yaml:"hc_vault,omitempty"`
 	LastModified     string           `yaml:"lastmodified"`
 	MAC              string           `yaml:"mac"`
 	MACOnlyEncrypted bool             `yaml:"mac_only_encrypted"`
@@ -32,6 +33,44 @@ type blockPGP struct {
 	CreatedAt   string `yaml:"created_at"`
 	Enc         string `yaml:"enc"`
 	Fingerprint string `yaml:"fp"`
+}
+
+type blockTransit struct {
+	CreatedAt string `yaml:"created_at"`
+	Enc       string `yaml:"enc"`
+	Engine    string `yaml:"engine_path"`
+	Name      string `yaml:"key_name"`
+	Address   string `yaml:"vault_address"`
+}
+
+// add adds an entry to the list of its kind.
+func (b *block) add(e entry) error {
+	switch e.kind {
+	case pgpKey:
+		b.PGP = append(b.PGP, blockPGP{e.created, e.enc, e.text})
+	case transitList:
+		r, err := parseTransit(e.recipient)
+		if err != nil {
+			return err
+		}
+		b.Vault = append(b.Vault, blockTransit{e.created, e.enc, r.transit.engine, r.transit.name, r.transit.address})
+	default:
+		b.Age = append(b.Age, blockRecipient{e.enc, e.text})
+	}
+	return nil
+}
+
+// node gives an entry as it stands in the list of its kind.
+func (e entry) node() *tree.Node {
+	switch e.kind {
+	case pgpKey:
+		return pgpNode(e.created, e.text, e.enc)
+	case transitList:
+		if r, err := parseTransit(e.recipient); err == nil {
+			return r.transit.node(e.created, e.enc)
+		}
+	}
+	return recipientNode(e.text, e.enc)
 }
 
 // blockIndent is what the sops CLI indents with.
@@ -74,8 +113,15 @@ func (b *block) tree() *tree.Node {
 		}
 		fields = append(fields, tree.Field{Key: ageKey, Value: tree.NewList(recipients...)})
 	}
+	fields = append(fields, tree.Field{Key: encryptedRegex, Value: tree.NewString(b.EncryptedRegex)})
+	if len(b.Vault) > 0 {
+		keys := make([]*tree.Node, len(b.Vault))
+		for i, k := range b.Vault {
+			keys[i] = (&transitKey{k.Address, k.Engine, k.Name}).node(k.CreatedAt, k.Enc)
+		}
+		fields = append(fields, tree.Field{Key: transitList, Value: tree.NewList(keys...)})
+	}
 	fields = append(fields,
-		tree.Field{Key: encryptedRegex, Value: tree.NewString(b.EncryptedRegex)},
 		tree.Field{Key: "lastmodified", Value: tree.NewString(b.LastModified)},
 		tree.Field{Key: "mac", Value: tree.NewString(b.MAC)},
 		tree.Field{Key: "mac_only_encrypted", Value: tree.NewBool(b.MACOnlyEncrypted)},

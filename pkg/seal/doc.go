@@ -1,4 +1,4 @@
-// Package seal reads and writes secrets in the SOPS file format, for YAML files encrypted to age, SSH and PGP recipients.
+// Package seal reads and writes secrets in the SOPS file format, for YAML files encrypted to age, SSH and PGP recipients, and to keys of Vault.
 //
 // [Sealed] gives a file's tree with its secrets still closed and needs no key; [Open] opens them and checks the MAC.
 // [Edit] changes values: plain ones without a key and without touching the sops block, secret ones so that only their own

@@ -52,6 +52,9 @@ func envelopeFault(e entry) string {
 	if e.kind == pgpKey {
 		return pgpFault(e.enc)
 	}
+	if e.kind == transitList {
+		return transitFault(e.enc)
+	}
 	if pluginName(e.recipient) != "" {
 		return "" // only the plugin knows what its stanzas mean
 	}

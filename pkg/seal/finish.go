@@ -139,10 +139,8 @@ func (e *editor) create(edited *yamldoc.Doc, mac string, now time.Time) (*yamldo
 		if err != nil {
 			return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 		}
-		if sealed.kind == pgpKey {
-			b.PGP = append(b.PGP, blockPGP{sealed.created, sealed.enc, sealed.text})
-		} else {
-			b.Age = append(b.Age, blockRecipient{sealed.enc, sealed.text})
+		if err := b.add(sealed); err != nil {
+			return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 		}
 	}
 	return b.appendTo(edited)

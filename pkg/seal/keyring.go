@@ -80,7 +80,7 @@ func (k *Keyring) HasIdentities(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	k.load()
-	return len(k.found) > 0 || len(k.commands) > 0 || k.hasPGP(), nil
+	return len(k.found) > 0 || len(k.commands) > 0 || k.hasPGP() || k.getenv(envVaultAddr) != "", nil
 }
 
 // Recipients gives the recipients of the identities for which that is known without asking anybody, canonical, in the
@@ -133,6 +133,10 @@ func (k *Keyring) dataKey(ctx context.Context, m *Metadata) (*dataKey, error) {
 	for _, e := range m.entries {
 		if e.kind == pgpKey {
 			s.pgp = append(s.pgp, e)
+			continue
+		}
+		if e.kind == transitList {
+			s.vault = append(s.vault, e)
 			continue
 		}
 		s.targets = append(s.targets, target{e.recipient, func(id age.Identity) ([]byte, error) { return decryptArmored(e.enc, id) }})
@@ -188,13 +192,14 @@ type search struct {
 	ctx      context.Context
 	targets  []target
 	pgp      []entry // PGP messages, which GnuPG opens
+	vault    []entry // what a Vault opens
 	problems []Tried
 	broken   error // a fault of the sealed thing itself
 }
 
 // run gives the plaintext, or nil if no identity opens any target. The error is the context's.
 func (s *search) run() ([]byte, error) {
-	for _, step := range []func() []byte{s.ownRecipients, s.anyReady, s.commands, s.locked, s.plugins, s.messages, s.lockedFiles} {
+	for _, step := range []func() []byte{s.ownRecipients, s.anyReady, s.commands, s.locked, s.plugins, s.messages, s.transit, s.lockedFiles} {
 		if err := s.ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -16,6 +16,8 @@ const (
 	ageKey   = "age"  // in it, the data key as it is encrypted to age and SSH keys
 	pgpKey   = "pgp"  // to PGP keys
 
+	transitList = "hc_vault" // to keys of Vault's transit engine
+
 	// formatVersion is the version of SOPS whose format is written.
 	formatVersion = "3.13.3"
 
@@ -31,34 +33,34 @@ type Metadata struct {
 	Version          string
 	Pos              diag.Position   // of the block's key
 	RecipientPos     []diag.Position // of each recipient
-	Others           []OtherKey      // keys beside age's and PGP's that open the file too
+	Others           []OtherKey      // keys that are not supported here and open the file too
 
 	file      string
 	rule      rule
 	entries   []entry
 	mac       string
 	macPos    diag.Position
-	otherKeys string // a kind of keys beside age and PGP that the file is encrypted to, "" if none
+	otherKeys string // a kind of keys that are not supported and that the file is encrypted to, "" if none
 }
 
-// OtherKey is a key that is neither age's nor PGP's, to which a file is encrypted too.
+// OtherKey is a key of a kind that is not supported here, to which a file is encrypted too.
 type OtherKey struct {
-	Kind string // as in the block: kms, hc_vault, …
+	Kind string // as in the block: kms, azure_kv, …
 	Name string // what the block calls it: an ARN, an address, …
 	Pos  diag.Position
 }
 
 // entry is the data key, encrypted to one recipient.
 type entry struct {
-	kind      string // the list that it stands in: ageKey or pgpKey
+	kind      string // the list that it stands in: ageKey, pgpKey or transitList
 	recipient string // canonical where it parses
 	text      string // as it stands in the file
-	enc       string // an armored age file, or PGP message
-	created   string // when, for a PGP message
+	enc       string // an armored age file or PGP message, or what Vault made of it
+	created   string // when, but for age
 }
 
-// otherKeys are the lists of keys in the block that are neither age's nor PGP's.
-var otherKeys = [...]string{"kms", "gcp_kms", "hckms", "azure_kv", "hc_vault"}
+// otherKeys are the lists of keys in the block that are not supported here.
+var otherKeys = [...]string{"kms", "gcp_kms", "hckms", "azure_kv"}
 
 // Inspect reads a document's sops block; nil without an error where there is none. It needs no key. The error is a
 // [diag.List] of all that is malformed or not supported.
@@ -192,8 +194,8 @@ func (r *metadataReader) keys() {
 			r.m.Others = append(r.m.Others, OtherKey{key, otherName(item), item.Pos})
 		}
 	}
-	list, keys := r.block.Field(ageKey), r.block.Field(pgpKey)
-	if !present(list) && !present(keys) {
+	list := r.block.Field(ageKey)
+	if !present(list) && !present(r.block.Field(pgpKey)) && !present(r.block.Field(transitList)) {
 		what := "the block names no recipients"
 		code, hint := codeMetadata, hintRestore
 		if other := r.m.otherKeys; other != "" {
@@ -206,6 +208,7 @@ func (r *metadataReader) keys() {
 	}
 	r.list(ageKey, "recipient")
 	r.list(pgpKey, "fp")
+	r.list(transitList, "key_name")
 }
 
 // list reads one of the lists of recipients.
@@ -228,6 +231,12 @@ func (r *metadataReader) list(key, name string) {
 		text := strings.TrimSpace(e.text)
 		if key == pgpKey {
 			text = pgpPrefix + text
+		}
+		if key == transitList {
+			text = transitText(item)
+			e.text = text
+		}
+		if key != ageKey {
 			if at := item.Field("created_at"); at != nil && at.Kind == tree.String {
 				e.created = at.Reveal()
 			}
@@ -240,6 +249,17 @@ func (r *metadataReader) list(key, name string) {
 		r.m.RecipientPos = append(r.m.RecipientPos, recipient.Pos)
 		r.m.entries = append(r.m.entries, e)
 	}
+}
+
+// transitText gives the address of a key that the block has in parts.
+func transitText(item *tree.Node) string {
+	part := func(key string) string {
+		if n := item.Field(key); n != nil && n.Kind == tree.String {
+			return n.Reveal()
+		}
+		return ""
+	}
+	return strings.TrimRight(part("vault_address"), "/") + "/v1/" + strings.Trim(part("engine_path"), "/") + "/keys/" + part("key_name")
 }
 
 // otherName gives what the block says about such a key, without what is encrypted to it.

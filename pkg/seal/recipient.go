@@ -21,8 +21,10 @@ import (
 // Recipient is a public key that secrets can be sealed to.
 type Recipient struct {
 	text string
-	age  age.Recipient // nil for a PGP key
+	age  age.Recipient // nil for a key of another kind
 	pgp  string        // the fingerprint of a PGP key
+
+	transit *transitKey // a key in a Vault
 }
 
 // maxRecipient bounds the text of a recipient, in bytes: post-quantum ones have about 2,000, RSA keys up to 3,000.
@@ -30,7 +32,7 @@ const maxRecipient = 16 << 10
 
 // ParseRecipient reads a recipient as age and SOPS write it: age1… (X25519), age1pq1… (post-quantum),
 // age1<name>1… (hardware and others, by a plugin), ssh-ed25519 … or ssh-rsa … with or without a comment; and pgp:FINGERPRINT for
-// a PGP key, by its 40 hexadecimal digits.
+// a PGP key, by its 40 hexadecimal digits, and https://HOST/v1/ENGINE/keys/NAME for a key of a Vault's transit engine.
 func ParseRecipient(s string) (Recipient, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxRecipient || strings.ContainsAny(s, "\r\n") {
@@ -52,10 +54,12 @@ func ParseRecipient(s string) (Recipient, error) {
 		}
 	case strings.HasPrefix(s, pgpPrefix):
 		return parsePGP(s)
+	case isTransit(s):
+		return parseTransit(s)
 	case strings.HasPrefix(s, "AGE-SECRET-KEY-"), strings.HasPrefix(s, "AGE-PLUGIN-"), strings.HasPrefix(s, "-----BEGIN"):
 		return Recipient{}, errors.New("this is a private key, not a recipient: give the public key that belongs to it")
 	default:
-		return Recipient{}, fmt.Errorf("%q is no recipient: expected age1…, the text of an SSH .pub file or pgp:FINGERPRINT", oneLine(s))
+		return Recipient{}, fmt.Errorf("%q is no recipient: expected age1…, the text of an SSH .pub file, pgp:FINGERPRINT or https://VAULT/v1/ENGINE/keys/NAME", oneLine(s))
 	}
 	if err != nil {
 		return Recipient{}, fmt.Errorf("recipient %q: %w", oneLine(s), err)
@@ -66,11 +70,13 @@ func ParseRecipient(s string) (Recipient, error) {
 // String gives the recipient in its canonical form: an SSH key without its comment.
 func (r Recipient) String() string { return r.text }
 
-// Kind gives what kind of key the recipient is: x25519, post-quantum, ssh-ed25519, ssh-rsa, pgp, or plugin NAME.
+// Kind gives what kind of key the recipient is: x25519, post-quantum, ssh-ed25519, ssh-rsa, pgp, vault, or plugin NAME.
 func (r Recipient) Kind() string {
 	switch name := pluginName(r.text); {
 	case r.pgp != "":
 		return "pgp"
+	case r.transit != nil:
+		return "vault"
 	case strings.HasPrefix(r.text, "age1pq1"):
 		return "post-quantum"
 	case name != "":
@@ -84,6 +90,9 @@ func (r Recipient) Kind() string {
 
 // ShortKey gives enough of a recipient's text to know it by.
 func ShortKey(key string) string {
+	if r, err := parseTransit(key); err == nil {
+		return "vault …/" + r.transit.engine + "/keys/" + r.transit.name
+	}
 	if kind, rest, ok := strings.Cut(key, " "); ok {
 		return kind + " …" + rest[max(0, len(rest)-8):]
 	}
@@ -165,6 +174,10 @@ func (r Recipient) entry(ctx context.Context, key *dataKey, now time.Time) (entr
 		enc, err := wrapPGP(ctx, r.pgp, key)
 		return entry{pgpKey, r.text, r.pgp, enc, timeText(now)}, err
 	}
+	if r.transit != nil {
+		enc, err := wrapTransit(ctx, r.transit, key)
+		return entry{transitList, r.text, r.text, enc, timeText(now)}, err
+	}
 	enc, err := r.wrap(key)
 	return entry{ageKey, r.text, r.text, enc, ""}, err
 }
@@ -197,7 +210,7 @@ func encryptAge(dst io.Writer, plaintext []byte, to ...age.Recipient) error {
 	return w.Close()
 }
 
-// SealTo encrypts plaintext to recipients as a binary age file, which `age -d` opens: PGP keys are left out. Post-quantum
+// SealTo encrypts plaintext to recipients as a binary age file, which `age -d` opens: keys of other kinds are left out. Post-quantum
 // recipients cannot be mixed with others in one file.
 func SealTo(recipients []string, plaintext []byte) ([]byte, error) {
 	parsed, err := parseRecipients(recipients)
@@ -211,7 +224,7 @@ func SealTo(recipients []string, plaintext []byte) ([]byte, error) {
 		}
 	}
 	if len(to) == 0 {
-		return nil, diag.WithHint(errors.New("there are only PGP keys to seal to, and this is an age file"), "name an age or SSH key among the tenant's recipients")
+		return nil, diag.WithHint(errors.New("there are only keys of PGP or Vault to seal to, and this is an age file"), "name an age or SSH key among the tenant's recipients")
 	}
 	var b bytes.Buffer
 	if err := encryptAge(&b, plaintext, to...); err != nil {

@@ -161,15 +161,11 @@ func entriesFor(ctx context.Context, m *Metadata, to []Recipient, key *dataKey, 
 // entryEdits gives the edits of a block that make these its entries.
 func entryEdits(m *Metadata, entries []entry) []yamldoc.Edit {
 	var edits []yamldoc.Edit
-	for _, list := range [...]string{ageKey, pgpKey} {
+	for _, list := range [...]string{ageKey, pgpKey, transitList} {
 		var items []*tree.Node
 		for _, e := range entries {
-			switch {
-			case e.kind != list:
-			case list == pgpKey:
-				items = append(items, pgpNode(e.created, e.text, e.enc))
-			default:
-				items = append(items, recipientNode(e.text, e.enc))
+			if e.kind == list {
+				items = append(items, e.node())
 			}
 		}
 		edit := yamldoc.Edit{Path: tree.Keys(blockKey, list)}

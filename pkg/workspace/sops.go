@@ -21,11 +21,11 @@ const SopsFile = ".sops.yaml"
 func SopsRulePath(tenant string) string { return "^" + address.Root + "/" + tenant + `/.*\.yaml$` }
 
 // sopsKinds are the lists of keys in a rule of .sops.yaml, and what stands before such a key in a tenant.yaml.
-var sopsKinds = [...]struct{ name, prefix string }{{"age", ""}, {"pgp", "pgp:"}}
+var sopsKinds = [...]struct{ name, prefix string }{{"age", ""}, {"pgp", "pgp:"}, {"hc_vault_transit_uri", ""}}
 
 // SopsKeyList is one list of keys in a rule of .sops.yaml.
 type SopsKeyList struct {
-	Name string // age or pgp
+	Name string // age, pgp or hc_vault_transit_uri
 	Keys []string
 }
 
@@ -35,8 +35,8 @@ func SopsKeys(t *Tenant) []SopsKeyList {
 	for _, kind := range sopsKinds {
 		list := SopsKeyList{Name: kind.name}
 		for _, key := range t.Keys() {
-			if bare, isPGP := strings.CutPrefix(key, "pgp:"); isPGP == (kind.prefix != "") {
-				list.Keys = append(list.Keys, bare)
+			if sopsKindOf(key) == kind.name {
+				list.Keys = append(list.Keys, strings.TrimPrefix(key, kind.prefix))
 			}
 		}
 		if len(list.Keys) > 0 {
@@ -44,6 +44,17 @@ func SopsKeys(t *Tenant) []SopsKeyList {
 		}
 	}
 	return out
+}
+
+// sopsKindOf gives the list that a recipient stands in.
+func sopsKindOf(key string) string {
+	switch {
+	case strings.HasPrefix(key, "pgp:"):
+		return "pgp"
+	case strings.HasPrefix(key, "http"):
+		return "hc_vault_transit_uri"
+	}
+	return "age"
 }
 
 // IsOwnSopsRule reports whether a rule of .sops.yaml is one that is generated, by its path_regex.

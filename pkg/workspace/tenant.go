@@ -99,7 +99,7 @@ func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
 	if err != nil {
 		d.findings = append(d.findings, diag.Finding{
 			Code: "tenant-recipient", Severity: diag.Error, Position: r.Pos, Message: err.Error(),
-			Hint: "a recipient is a public key: age1…, the text of an SSH .pub file, or pgp:FINGERPRINT",
+			Hint: "a recipient is a public key: age1…, the text of an SSH .pub file, pgp:FINGERPRINT, or https://VAULT/v1/ENGINE/keys/NAME",
 		})
 		return r, false
 	}

@@ -48,7 +48,7 @@ tenants that do not say platform_recovery: false; those that you cannot open now
 	o.format.Bind(cmd, "text", "json")
 	e.bindTenants(cmd, &o.named, "open the secrets of `TENANT` (repeatable)")
 	f := cmd.Flags()
-	f.StringArrayVar(&o.recipients, "recipient", nil, "the public `KEY`: age1…, an SSH public key, pgp:FINGERPRINT, or a file that holds one (repeatable)")
+	f.StringArrayVar(&o.recipients, "recipient", nil, "the public `KEY`: age1…, an SSH public key, pgp:FINGERPRINT, a key of Vault as https://HOST/v1/ENGINE/keys/NAME, or a file that holds one (repeatable)")
 	f.BoolVar(&o.recovery, "recovery", false, "a key for emergencies")
 	return cmd
 }

@@ -199,7 +199,7 @@ func isKey(text, key string) bool {
 
 // inFiles finds a key that no policy names and that opens files all the same.
 func (o *keysRemoveOptions) inFiles(ctx context.Context, name string) error {
-	if len(o.person) < minKeyStart || !slices.ContainsFunc([]string{"age1", "ssh-", "pgp:"}, func(p string) bool { return strings.HasPrefix(o.person, p) }) {
+	if len(o.person) < minKeyStart || !slices.ContainsFunc([]string{"age1", "ssh-", "pgp:", "https://", "http://"}, func(p string) bool { return strings.HasPrefix(o.person, p) }) {
 		return nil
 	}
 	tenants, err := holders.Read(ctx, o.base, holders.Options{Tenants: []string{name}})

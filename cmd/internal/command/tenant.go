@@ -66,7 +66,7 @@ and keeps it where SOPS looks for identities; hand it to the tenant's people and
 	o.Bind(cmd)
 	o.format.Bind(cmd, "text", "json")
 	f := cmd.Flags()
-	f.StringArrayVar(&o.recipients, "recipient", nil, "encrypt the tenant's secrets to `KEY`: age1…, an SSH public key, pgp:FINGERPRINT, or a file that holds one (repeatable)")
+	f.StringArrayVar(&o.recipients, "recipient", nil, "encrypt the tenant's secrets to `KEY`: age1…, an SSH public key, pgp:FINGERPRINT, a key of Vault as https://HOST/v1/ENGINE/keys/NAME, or a file that holds one (repeatable)")
 	f.BoolVar(&o.generate, "generate", false, "make an age identity for the tenant, and keep it where SOPS looks")
 	f.StringVar(&o.description, "description", "", "what the tenant is, in a line")
 	f.StringArrayVar(&o.owners, "owner", nil, "who is responsible: an address or a team (repeatable)")
