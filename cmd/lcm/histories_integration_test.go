@@ -177,7 +177,7 @@ func TestHistories(t *testing.T) {
 	others := h.run("git", "rev-parse", "HEAD:config/globex")
 	ways := []string{"merge", "rebase", "cherry-pick", "stash"}
 	seen := map[string]int{}
-	for seed := range 40 {
+	for seed := range 24 {
 		h.r = rand.New(rand.NewPCG(uint64(seed), 7))
 		how := ways[seed%len(ways)]
 		h.run("git", "switch", "-q", "-C", "base", "empty")
