@@ -42,7 +42,7 @@ bench: build ## time lcm against its peers; BENCHFLAGS='-o docs/benchmarks.md' w
 	go run ./cmd/internal/bench $(BENCHFLAGS)
 
 lint: linked ## check style, package directions and the modules that lcm links
-	"$$(testdata/tools/build.sh golangci-lint)" run ./...
+	"$$(testdata/tools/build.sh golangci-lint)" run --allow-parallel-runners ./...
 
 linked: ## check that lcm links the listed modules only, and no cloud SDK
 	testdata/linked/check.sh
