@@ -105,6 +105,9 @@ func runResolve(ctx context.Context, e *env, o *resolveOptions) error {
 		return nil
 	}
 	for _, f := range files {
+		if f.State == merge.Foreign {
+			continue // shown as Git's business below
+		}
 		for _, v := range values {
 			if err := o.set(ctx, e, s, f, v); err != nil {
 				return err
