@@ -100,7 +100,9 @@ func runHooksInstall(ctx context.Context, e *env, o *hooksInstallOptions) error 
 var drivers = [...]display.Setting{
 	{Key: "diff.lcm.textconv", Value: "lcm hooks textconv"},
 	{Key: "merge.lcm.name", Value: "lcm, by key"},
-	{Key: "merge.lcm.driver", Value: "lcm hooks merge --marker-size %L --path %P %O %A %B"},
+	// Where lcm is missing or fails, Git would take our side for a conflict without a mark: then the lines are merged, with marks.
+	{Key: "merge.lcm.driver", Value: "lcm hooks merge --marker-size %L --path %P %O %A %B; s=$?; " +
+		"test $s -le 1 || { git merge-file --marker-size=%L %A %O %B; s=1; }; exit $s"},
 }
 
 // installDrivers sets what is not set yet in this clone's configuration, and gives it.

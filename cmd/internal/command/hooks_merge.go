@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -31,12 +32,18 @@ func newHooksMerge(e *env) *cobra.Command {
 		Long: `Merge three versions of a file by key, and write the outcome over OURS. Git calls this for the files that .gitattributes names, in
 merges, rebases, cherry-picks and stashes, once lcm hooks install has been run.
 
-It exits 0 if the file is merged, and 1 if conflicts are left in it or somebody with a key has to seal it.`,
+It exits 0 if the file is merged, 1 if conflicts are left in it or somebody with a key has to seal it, and 2 if it did not come to
+that: the file is as it was then.`,
 		Example: "  lcm hooks merge --path config/acme/production/inference.yaml base.yaml ours.yaml theirs.yaml",
 		Args:    args(3, 3, "three files"),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.files = a
-			return runHooksMerge(cmd.Context(), e, o)
+			err := runHooksMerge(cmd.Context(), e, o)
+			if _, said := errors.AsType[*silentError](err); err != nil && !said {
+				// 1 says that the conflicts are marked in the file, and nothing was written.
+				return &silentError{exitUsage, err}
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&o.markerSize, "marker-size", "7", "how many characters the marks of a conflict have")
