@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -198,7 +199,24 @@ func (e *env) showMerge(ctx context.Context, s *merge.Session, files []merge.Fil
 	if format.JSON() {
 		return display.JSON(e.IO.Out, "Merge", report)
 	}
-	return display.MergeText(e.IO, report)
+	if err := display.MergeText(e.IO, report); err != nil {
+		return err
+	}
+	return e.noteByLine(ctx, s, files)
+}
+
+// noteByLine says what to do about files that Git merged by line because nobody told it to merge them by key.
+func (e *env) noteByLine(ctx context.Context, s *merge.Session, files []merge.File) error {
+	missing, err := installDrivers(ctx, s.Repo, true)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	for _, f := range files {
+		if slices.ContainsFunc(f.Regions, func(r merge.Region) bool { return r.Keys == "" }) {
+			e.IO.Note("this clone merges by line, not by key; to have it merged again by key: lcm hooks install, then git checkout --merge -- %s", f.Path)
+		}
+	}
+	return nil
 }
 
 // recordConflicts records which secrets are about to be shown, and which could not be opened.
