@@ -255,9 +255,6 @@ func (m *Merger) Encrypt(keys []string, value *tree.Node) (*tree.Node, error) {
 	return out, nil
 }
 
-// Selects reports whether the value at a key is secret in this file.
-func (m *Merger) Selects(keys []string) bool { return len(m.sides) > 0 && m.rule.selects(keys) }
-
 // withBlock gives content with a block behind it.
 func withBlock(merged *yamldoc.Doc, block []byte) (*yamldoc.Doc, error) {
 	src := bytes.Clone(merged.Source())

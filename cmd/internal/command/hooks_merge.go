@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
+	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/merge"
@@ -145,10 +145,8 @@ func (e *env) repo(ctx context.Context) (*gitrepo.Repo, error) {
 
 // addressOf gives the address whose layer a file is, or the file.
 func addressOf(file string) string {
-	rest, ok := strings.CutPrefix(file, "config/")
-	a, isYAML := strings.CutSuffix(rest, ".yaml")
-	if ok && isYAML && strings.Count(a, "/") == 2 {
-		return a
+	if a, ok := address.FromFile(file); ok {
+		return a.String()
 	}
 	return file
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
 	"github.com/llm-devops/lcm/pkg/accesslog"
+	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/merge"
@@ -305,8 +305,8 @@ func conflictOf(r merge.Region, values merge.ValueFunc, reveal bool) display.Mer
 
 // targetFile gives the file that a user names by its address or its path.
 func targetFile(target string) string {
-	if strings.HasPrefix(target, "config/") || strings.Count(target, "/") != 2 || strings.HasSuffix(target, ".yaml") {
-		return target
+	if a, err := address.Parse(target); err == nil {
+		return a.File()
 	}
-	return "config/" + target + ".yaml"
+	return target
 }

@@ -47,8 +47,8 @@ What is encrypted in a SOPS file is encrypted here, to the tenant's recipients. 
 groups, encrypted comments in lists, dotenv and INI) are decrypted by the sops program, if it is on PATH, in memory. Of a plain .env file
 every value is secret but those named by --plain; of plain YAML and JSON those that the schema says are, and those named by --secret.
 
-A whole folder comes in with --match: the names in braces stand for parts of a path, and are used in --to. Numbers, order and
-comments: values keep their types; comments do not come along.`,
+A whole folder comes in with --match: the names in braces stand for parts of a path, and are used in --to. Values
+keep their types; comments do not come along.`,
 		Example: `  lcm secret import .env --to acme/production/inference --map OPENAI_API_KEY=providers.openai.api_key
   lcm secret import inference.enc.yaml --to acme/production/inference --dry-run
   lcm secret import ../ops --match 'envs/{environment}/{namespace}.enc.yaml' --to 'acme/{environment}/{namespace}'`,
