@@ -95,6 +95,8 @@ func runResolve(ctx context.Context, e *env, o *resolveOptions) error {
 	}
 	side, choose := o.side()
 	switch {
+	case choose && len(keys) == 0 && len(values) > 0:
+		return usage(fmt.Errorf("%s is given a value, and --%s is for no key", values[0].key, side), "leave --%[1]s out, or name the keys that it is for: lcm resolve %[2]s KEY --%[1]s", side, o.target)
 	case len(keys) > 0 && !choose:
 		return usage(fmt.Errorf("what is to be at %s?", keys[0]), "choose a side with --ours, --theirs or --base, or write %s=VALUE", keys[0])
 	case !choose && len(values) == 0:
@@ -116,7 +118,7 @@ func runResolve(ctx context.Context, e *env, o *resolveOptions) error {
 				return err
 			}
 		}
-		if choose && (len(keys) > 0 || len(values) == 0) {
+		if choose {
 			if err := s.Choose(ctx, f, keys, side); err != nil {
 				return err
 			}
