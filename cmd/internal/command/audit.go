@@ -122,7 +122,7 @@ func runAuditAccess(ctx context.Context, e *env, o *auditAccessOptions) error {
 	}
 	if o.file != "" {
 		if _, err := os.Stat(e.path(o.file)); err != nil {
-			return fmt.Errorf("read the access log: %w", err)
+			return e.unread("read the access log", o.file, err)
 		}
 		log = accesslog.Aside(e.path(o.file))
 	}

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -104,18 +106,35 @@ func (e *env) path(p string) string {
 	return filepath.Join(e.dir, p)
 }
 
+// unread says of a file that the user named that it cannot be read, and where it was looked for.
+func (e *env) unread(doing, file string, err error) error { return unreadFrom(e.dir, doing, file, err) }
+
+func unreadFrom(from, doing, file string, err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the path is said here, as the user wrote it
+	}
+	err = fmt.Errorf("%s: %s: %w", doing, file, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(file):
+		return diag.WithHint(err, "check the path")
+	case errors.Is(err, fs.ErrNotExist):
+		dir, _ := filepath.Abs(cmp.Or(from, "."))
+		return diag.WithHint(err, "check the path: it counts from %s", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return diag.WithHint(err, "see who may read it: ls -ld %s", file)
+	}
+	return err
+}
+
 // workspace opens the config repository around -C or the current folder.
 func (e *env) workspace(ctx context.Context) (*workspace.Workspace, error) {
 	builtin, err := builtinSchemas()
 	if err != nil {
 		return nil, err
 	}
-	dir := e.dir
-	if dir == "" {
-		dir = "."
-	}
+	dir := cmp.Or(e.dir, ".")
 	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("open %s: %w", dir, err)
+		return nil, unreadFrom("", "open", dir, err)
 	}
 	library, err := builtinTemplates()
 	if err != nil {

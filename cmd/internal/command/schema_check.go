@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -117,7 +116,7 @@ func (e *env) draftSources(root string, sources []schema.Source, files []string)
 		file := e.path(name)
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read schema: %w", err)
+			return nil, nil, e.unread("read schema", name, err)
 		}
 		shown := filepath.ToSlash(name)
 		if inside := insideOf(root, file); path.Dir(inside) == workspace.SchemaDir {

@@ -147,7 +147,7 @@ func (o *secretImportOptions) files(e *env) ([]importFile, error) {
 	root := e.path(o.source)
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, fmt.Errorf("import: %w", err)
+		return nil, e.unread("import", o.source, err)
 	}
 	if !info.IsDir() {
 		if o.match != "" {

@@ -316,7 +316,7 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 		}
 		return in.value, nil
 	case fromFile:
-		return readLimited(e.path(in.value), in.key)
+		return e.readLimited(in.value, in.key)
 	case fromStdin:
 		return readValue(e.IO.In)
 	}
@@ -350,15 +350,15 @@ func readValue(in io.Reader) (string, error) {
 	return text, nil
 }
 
-func readLimited(path string, key tree.Path) (string, error) {
-	f, err := os.Open(path)
+func (e *env) readLimited(file string, key tree.Path) (string, error) {
+	f, err := os.Open(e.path(file))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
+		return "", e.unread(key.String(), file, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, change.MaxValue+1))
 	if err != nil {
-		return "", fmt.Errorf("%s: read %s: %w", key, path, err)
+		return "", e.unread(key.String(), file, err)
 	}
 	return string(data), nil
 }

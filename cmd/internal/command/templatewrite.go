@@ -92,7 +92,7 @@ func (o *templateRenderOptions) variables(e *env, known []template.Variable) (*t
 	if o.varsFile != "" {
 		data, err := os.ReadFile(e.path(o.varsFile))
 		if err != nil {
-			return nil, fmt.Errorf("read variables: %w", err)
+			return nil, e.unread("read variables", o.varsFile, err)
 		}
 		doc, err := yamldoc.Parse(o.varsFile, data)
 		if err != nil {
