@@ -2,7 +2,7 @@
 //
 // New keys close files to somebody; what that person has read stays known until it is changed at its source. A [List] names
 // those values, and lies in the repository below [Dir]. It holds no secret: of each value it has a mark of the ciphertext, by
-// which [List.Open] tells without any key whether another value was set since.
+// which [Left] tells without any key whether another value was set since.
 package due
 
 import (
@@ -205,28 +205,6 @@ func Read(ctx context.Context, s *workspace.Snapshot, tenant string) ([]*List, e
 		out = append(out, l)
 	}
 	slices.SortStableFunc(out, func(a, b *List) int { return a.Since.Compare(b.Since) })
-	return out, nil
-}
-
-// Open gives the values of a list that are in a snapshot what they were: those that somebody still has to change.
-func (l *List) Open(ctx context.Context, s *workspace.Snapshot) ([]Value, error) {
-	marks := map[string]map[string]string{}
-	var out []Value
-	for _, v := range l.Values {
-		file := v.Address.File()
-		if _, ok := marks[file]; !ok {
-			src, err := s.ReadFile(ctx, file)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("read %s: %w", file, err)
-			}
-			if marks[file], err = Marks(file, src); err != nil {
-				return nil, err
-			}
-		}
-		if marks[file][v.Key] == v.Mark {
-			out = append(out, v)
-		}
-	}
 	return out, nil
 }
 

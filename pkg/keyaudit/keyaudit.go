@@ -247,7 +247,7 @@ func (r *run) sops(ctx context.Context) error {
 
 // due gives what is left of the lists of what people who lost access know.
 func (r *run) due(ctx context.Context) ([]*due.List, error) {
-	out := []*due.List{}
+	all := []*due.List{}
 	for _, t := range r.all {
 		if !r.selected(t.Name) {
 			continue
@@ -256,20 +256,18 @@ func (r *run) due(ctx context.Context) ([]*due.List, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range lists {
-			if l.Values, err = l.Open(ctx, r.s); err != nil {
-				return nil, err
-			}
-			if len(l.Values) == 0 {
-				continue
-			}
-			out = append(out, l)
-			r.found("known-value", diag.Warning, diag.Position{File: l.File},
-				fmt.Sprintf("%s lost access to %s on %s, and still knows %d of its values", l.Person, t.Name, l.Since.Format(time.DateOnly), len(l.Values)),
-				"change each at its source: lcm keys due --tenant "+t.Name)
-		}
+		all = append(all, lists...)
 	}
-	return out, nil
+	if err := due.Left(ctx, r.w, r.s, all); err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(l *due.List) bool { return len(l.Values) == 0 })
+	for _, l := range all {
+		r.found("known-value", diag.Warning, diag.Position{File: l.File},
+			fmt.Sprintf("%s lost access to %s on %s, and still knows %d of its values", l.Person, l.Tenant, l.Since.Format(time.DateOnly), len(l.Values)),
+			"change each at its source: lcm keys due --tenant "+l.Tenant)
+	}
+	return all, nil
 }
 
 // shared gives the keys that open the secrets of several tenants, one of which is selected, in the order of the tenants.

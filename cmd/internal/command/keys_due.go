@@ -47,7 +47,7 @@ func runKeysDue(ctx context.Context, e *env, o *keysDueOptions) error {
 	if _, err := s.Settings(ctx); err != nil {
 		return err
 	}
-	report, err := dueOf(ctx, s, o.tenants)
+	report, err := dueOf(ctx, w, s, o.tenants)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func runKeysDue(ctx context.Context, e *env, o *keysDueOptions) error {
 }
 
 // dueOf gives what is left of the lists of tenants; of all where none is named.
-func dueOf(ctx context.Context, s *workspace.Snapshot, tenants []string) (display.Due, error) {
+func dueOf(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, tenants []string) (display.Due, error) {
 	report := display.Due{Items: []*due.List{}}
 	all, err := s.Tenants(ctx)
 	if err != nil {
@@ -85,12 +85,7 @@ func dueOf(ctx context.Context, s *workspace.Snapshot, tenants []string) (displa
 		if err != nil {
 			return report, err
 		}
-		for _, l := range lists {
-			if l.Values, err = l.Open(ctx, s); err != nil {
-				return report, err
-			}
-			report.Items = append(report.Items, l)
-		}
+		report.Items = append(report.Items, lists...)
 	}
-	return report, nil
+	return report, due.Left(ctx, w, s, report.Items)
 }
