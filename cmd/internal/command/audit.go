@@ -152,9 +152,9 @@ func runAuditAccess(ctx context.Context, e *env, o *auditAccessOptions) error {
 
 // filter makes of the flags what says whether an entry is shown.
 func (o *auditAccessOptions) filter(now time.Time) (func(accesslog.Entry) bool, error) {
-	pattern, err := address.ParsePattern(o.pattern)
+	pattern, err := parsePattern(o.pattern)
 	if err != nil {
-		return nil, usage(err, "for example acme, acme/production or '*/production/inference'")
+		return nil, err
 	}
 	var since time.Time
 	if o.since != "" {

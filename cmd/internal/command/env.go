@@ -174,10 +174,15 @@ func builtinTemplates() ([]template.Source, error) {
 	return sources, nil
 }
 
-// snapshot gives the worktree, or a revision if one is named.
-func (e *env) snapshot(ctx context.Context, w *workspace.Workspace, rev string) (*workspace.Snapshot, error) {
-	if rev == "" {
-		return w.Worktree(), nil
+// open opens the config repository, at the worktree or at a revision if one is named.
+func (e *env) open(ctx context.Context, rev string) (*workspace.Workspace, *workspace.Snapshot, error) {
+	w, err := e.workspace(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	return w.At(ctx, rev)
+	if rev == "" {
+		return w, w.Worktree(), nil
+	}
+	s, err := w.At(ctx, rev)
+	return w, s, err
 }

@@ -122,11 +122,7 @@ func runExec(ctx context.Context, e *env, o *execOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.at)
+	w, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}

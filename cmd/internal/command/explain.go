@@ -58,11 +58,7 @@ func runExplain(ctx context.Context, e *env, o *explainOptions) error {
 			return err
 		}
 	}
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.At)
+	w, s, err := e.open(ctx, o.At)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,11 +65,7 @@ func runGet(ctx context.Context, e *env, o *getOptions) error {
 			return err
 		}
 	}
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.At)
+	w, s, err := e.open(ctx, o.At)
 	if err != nil {
 		return err
 	}
@@ -145,54 +140,6 @@ func (o *getOptions) many(ctx context.Context, e *env, w *workspace.Workspace, s
 		return diag.WithHint(fmt.Errorf("no address of %q has %s", o.pattern, o.key), "see the keys there are: lcm get %s", addresses[0])
 	}
 	return write()
-}
-
-// match gives the addresses of a pattern, at least one.
-func match(ctx context.Context, s *workspace.Snapshot, patterns ...string) ([]address.Address, error) {
-	parsed := make([]address.Pattern, 0, len(patterns))
-	for _, text := range patterns {
-		p, err := address.ParsePattern(text)
-		if err != nil {
-			return nil, usage(err, "for example acme, acme/production or '*/production/inference'")
-		}
-		if err := checkPattern(ctx, s, p); err != nil {
-			return nil, err
-		}
-		parsed = append(parsed, p)
-	}
-	addresses, err := s.Addresses(ctx, parsed...)
-	if err != nil {
-		return nil, err
-	}
-	if len(addresses) == 0 {
-		if len(patterns) == 0 {
-			return nil, diag.WithHint(fmt.Errorf("there are no addresses yet"), "add a tenant and a namespace: lcm tenant add, lcm namespace add")
-		}
-		return nil, diag.WithHint(fmt.Errorf("nothing matches %s", strings.Join(patterns, " ")), "see what there is: lcm list")
-	}
-	return addresses, nil
-}
-
-// checkPattern names a part of a pattern that is no glob and that the repository does not declare.
-func checkPattern(ctx context.Context, s *workspace.Snapshot, p address.Pattern) error {
-	settings, err := s.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	tenant, env, ns := p.Parts()
-	plain := func(part string) bool { return !strings.ContainsAny(part, "*?") }
-	if plain(tenant) {
-		if _, err := s.Tenant(ctx, tenant); err != nil {
-			return err
-		}
-	}
-	if plain(env) && !settings.Folder(env) {
-		return workspace.Unknown("environment", env, settings.FolderNames())
-	}
-	if _, ok := settings.Namespace(ns); plain(ns) && !ok {
-		return workspace.Unknown("namespace", ns, settings.NamespaceNames())
-	}
-	return nil
 }
 
 func (o *getOptions) read(ctx context.Context, s *workspace.Snapshot, a address.Address) (*tree.Node, error) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
-	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/keyaudit"
 )
@@ -48,22 +47,13 @@ with each secret and what cannot be shown this way. With findings it exits with 
 }
 
 func runKeysAudit(ctx context.Context, e *env, o *keysAuditOptions) error {
-	w, err := e.workspace(ctx)
+	w, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}
-	s, err := e.snapshot(ctx, w, o.at)
-	if err != nil {
-		return err
-	}
-	progress := &term.Progress{}
+	progress := e.IO.Stages()
 	report, err := keyaudit.Run(ctx, w, s, keyaudit.Options{
-		Tenants: o.tenants, History: o.history,
-		Start: func(stage string, n int) {
-			progress.Done()
-			progress = e.IO.Progress(stage, n)
-		},
-		Step: func() { progress.Step() },
+		Tenants: o.tenants, History: o.history, Start: progress.Start, Step: progress.Step,
 	})
 	progress.Done()
 	if err != nil {

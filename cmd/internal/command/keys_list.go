@@ -7,7 +7,6 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
-	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/holders"
 )
 
@@ -43,23 +42,15 @@ encrypted to somebody else or not to everybody named. No private key is needed.`
 }
 
 func runKeysList(ctx context.Context, e *env, o *keysListOptions) error {
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.at)
+	_, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}
 	if _, err := s.Settings(ctx); err != nil {
 		return err
 	}
-	progress := &term.Progress{}
-	tenants, err := holders.Read(ctx, s, holders.Options{
-		Tenants: o.tenants,
-		Total:   func(n int) { progress = e.IO.Progress("reading", n) },
-		Step:    func() { progress.Step() },
-	})
+	progress := e.IO.Stages()
+	tenants, err := holders.Read(ctx, s, holders.Options{Tenants: o.tenants, Total: progress.Of("reading"), Step: progress.Step})
 	progress.Done()
 	if err != nil {
 		return err

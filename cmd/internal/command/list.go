@@ -44,11 +44,7 @@ show with the pattern global, and those below all environments with base: acme/b
 }
 
 func runList(ctx context.Context, e *env, o *listOptions) error {
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.at)
+	_, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}

@@ -215,17 +215,13 @@ func (o *publishOptions) addresses(ctx context.Context, s *workspace.Snapshot) (
 
 func (o *publishOptions) validate(ctx context.Context, e *env, s *workspace.Snapshot) error {
 	var v validate.Options
-	for _, text := range o.patterns {
-		p, err := address.ParsePattern(text)
-		if err != nil {
-			return usage(err, "for example acme/production")
-		}
-		v.Patterns = append(v.Patterns, p)
+	var err error
+	if v.Patterns, err = parsePatterns(ctx, s, o.patterns); err != nil {
+		return err
 	}
-	progress := &term.Progress{}
-	v.Total = func(n int) { progress = e.IO.Progress("validating", n) }
-	v.Step = func() { progress.Step() }
-	defer func() { progress.Done() }()
+	progress := e.IO.Stages()
+	defer progress.Done()
+	v.Total, v.Step = progress.Of("validating"), progress.Step
 	return release.Valid(ctx, s, v)
 }
 

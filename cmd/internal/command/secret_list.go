@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,31 +55,20 @@ it anew, or gave the file a new data key: so it may have been changed later than
 }
 
 func runSecretList(ctx context.Context, e *env, o *secretListOptions) error {
-	w, err := e.workspace(ctx)
+	w, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}
-	s, err := e.snapshot(ctx, w, o.at)
+	patterns, err := parsePatterns(ctx, s, o.patterns)
 	if err != nil {
 		return err
-	}
-	patterns := make([]address.Pattern, 0, len(o.patterns))
-	for _, text := range o.patterns {
-		p, err := address.ParsePattern(text)
-		if err != nil {
-			return usage(err, "for example acme, acme/production or '*/production/inference'")
-		}
-		if err := checkPattern(ctx, s, p); err != nil {
-			return err
-		}
-		patterns = append(patterns, p)
 	}
 	layers, err := inventory.Layers(ctx, s, patterns...)
 	if err != nil {
 		return err
 	}
 	if len(layers) == 0 && len(patterns) > 0 {
-		return diag.WithHint(fmt.Errorf("nothing matches %s", strings.Join(o.patterns, " ")), "see what there is: lcm list")
+		return noMatch(o.patterns)
 	}
 	secrets, err := inventory.List(ctx, w, s, layers)
 	if err != nil {
@@ -133,11 +121,7 @@ func runSecretShow(ctx context.Context, e *env, o *secretShowOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.At)
+	w, s, err := e.open(ctx, o.At)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
-	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/scan"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -118,12 +117,9 @@ func runSecretScan(ctx context.Context, e *env, o *secretScanOptions, revs strin
 
 // scan looks where it was asked to.
 func (o *secretScanOptions) scan(ctx context.Context, e *env, w *workspace.Workspace, revs string) (*scan.Report, error) {
-	progress := &term.Progress{}
-	options := scan.Options{
-		Total: func(n int) { progress = e.IO.Progress("scanning", n) },
-		Step:  func() { progress.Step() },
-	}
-	defer func() { progress.Done() }()
+	progress := e.IO.Stages()
+	defer progress.Done()
+	options := scan.Options{Total: progress.Of("scanning"), Step: progress.Step}
 	switch {
 	case o.history:
 		if shallow, err := w.Repo().Shallow(ctx); err != nil {

@@ -30,11 +30,7 @@ file's "variables:" below its own values. Templates come with lcm, and lie in th
 
 // templateSet opens the templates of the worktree or a revision.
 func (e *env) templateSet(ctx context.Context, rev string) (*workspace.Snapshot, *template.Set, error) {
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := e.snapshot(ctx, w, rev)
+	_, s, err := e.open(ctx, rev)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
-	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/inventory"
@@ -63,28 +62,16 @@ the user's cache folder.`,
 }
 
 func runValidate(ctx context.Context, e *env, o *validateOptions) error {
-	w, err := e.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := e.snapshot(ctx, w, o.at)
+	w, s, err := e.open(ctx, o.at)
 	if err != nil {
 		return err
 	}
 	var options validate.Options
-	for _, text := range o.patterns {
-		p, err := address.ParsePattern(text)
-		if err != nil {
-			return usage(err, "for example acme, acme/production or '*/production/inference'")
-		}
-		if err := checkPattern(ctx, s, p); err != nil {
-			return err
-		}
-		options.Patterns = append(options.Patterns, p)
+	if options.Patterns, err = parsePatterns(ctx, s, o.patterns); err != nil {
+		return err
 	}
-	progress := &term.Progress{}
-	options.Total = func(n int) { progress = e.IO.Progress("validating", n) }
-	options.Step = func() { progress.Step() }
+	progress := e.IO.Stages()
+	options.Total, options.Step = progress.Of("validating"), progress.Step
 	if !o.noCache {
 		if options.Keys, err = e.keyring().Recipients(ctx); err != nil {
 			return err

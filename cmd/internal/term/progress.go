@@ -56,3 +56,27 @@ func (p *Progress) Done() {
 		_ = p.bar.Finish()
 	}
 }
+
+// Stages shows how far work is that tells of its stages one after another, as they begin. Step may be called concurrently.
+type Stages struct {
+	t   *IO
+	bar *Progress
+}
+
+// Stages starts with no bar: the first stage brings it.
+func (t *IO) Stages() *Stages { return &Stages{t, &Progress{}} }
+
+// Start puts the bar of a stage in the place of the one before.
+func (s *Stages) Start(what string, total int) {
+	s.bar.Done()
+	s.bar = s.t.Progress(what, total)
+}
+
+// Of gives what starts one stage when its number of steps is known.
+func (s *Stages) Of(what string) func(total int) { return func(total int) { s.Start(what, total) } }
+
+// Step counts one step of the stage as done.
+func (s *Stages) Step() { s.bar.Step() }
+
+// Done takes the last bar away.
+func (s *Stages) Done() { s.bar.Done() }
