@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -55,6 +56,7 @@ type Commit struct {
 // leak is a key of a file that was in plain text in some version.
 type leak struct {
 	address  address.Address
+	file     string
 	key      string
 	first    int
 	last     int
@@ -128,7 +130,7 @@ func (p *past) gather(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if path.Ext(v.Path) == ".yaml" {
+		if ext := path.Ext(v.Path); ext == ".yaml" || ext == ".cue" {
 			p.versions = append(p.versions, v)
 		}
 	}
@@ -159,6 +161,9 @@ func (p *past) gather(ctx context.Context) error {
 func (p *past) look(ctx context.Context, i int) error {
 	v := p.versions[i]
 	a, isLayer := address.FromFile(v.Path)
+	if isLayer && path.Ext(v.Path) == ".cue" {
+		return p.lookAtCUE(ctx, i, a)
+	}
 	tenant, isTenant := strings.CutSuffix(strings.TrimPrefix(v.Path, address.Root+"/"), "/tenant.yaml")
 	if !isLayer && !isTenant {
 		return nil
@@ -183,9 +188,36 @@ func (p *past) look(ctx context.Context, i int) error {
 	if err != nil {
 		return p.cannot(i)
 	}
-	file := &workspace.File{Path: v.Path, Doc: doc, Sealed: root}
+	p.plaintext(a, &workspace.File{Path: v.Path, Doc: doc, Sealed: root}, meta, i)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened(a, meta, root, i)
+	return nil
+}
+
+// lookAtCUE takes a version in that is written in CUE. What it says depends on what it imports, as its commit has that.
+func (p *past) lookAtCUE(ctx context.Context, i int, a address.Address) error {
+	v := p.versions[i]
+	then, err := p.w.At(ctx, v.Commit.String())
+	if err != nil {
+		return err
+	}
+	file, err := then.Layer(ctx, v.Path)
+	if _, wrong := errors.AsType[diag.List](err); wrong || err == nil && file == nil {
+		return p.cannot(i)
+	}
+	if err != nil {
+		return err
+	}
+	p.plaintext(a, file, nil, i)
+	return nil
+}
+
+// plaintext notes what a version has in plain text of what is secret by today's schema, by the file's own sops block, or by that of
+// today's file.
+func (p *past) plaintext(a address.Address, file *workspace.File, own *seal.Metadata, i int) {
 	plain := map[string]bool{}
-	for _, m := range []*seal.Metadata{meta, p.now[v.Path]} {
+	for _, m := range []*seal.Metadata{own, p.now[a.File()]} {
 		for _, f := range validate.PlaintextIn(a, file, m, p.modules[a.Namespace]) {
 			plain[f.Key] = true
 		}
@@ -194,10 +226,8 @@ func (p *past) look(ctx context.Context, i int) error {
 	defer p.mu.Unlock()
 	p.looked++
 	for key := range plain {
-		p.leak(a, key, i)
+		p.leak(a, file.Path, key, i)
 	}
-	p.opened(a, meta, root, i)
-	return nil
 }
 
 // cannot notes a version that cannot be read.
@@ -224,11 +254,11 @@ func (p *past) noteNames(tenant, file string, src []byte) {
 	}
 }
 
-func (p *past) leak(a address.Address, key string, i int) {
-	k := a.File() + "\x00" + key
+func (p *past) leak(a address.Address, file, key string, i int) {
+	k := file + "\x00" + key
 	l := p.leaks[k]
 	if l == nil {
-		l = &leak{address: a, key: key, first: i, last: i}
+		l = &leak{address: a, file: file, key: key, first: i, last: i}
 		p.leaks[k] = l
 	}
 	l.first, l.last = min(l.first, i), max(l.last, i)
@@ -347,11 +377,15 @@ func (p *past) tell(ctx context.Context) error {
 		if l.versions > 1 {
 			often = fmt.Sprintf(", and in %d more versions up to %s", l.versions-1, p.versions[l.last].Commit.Short())
 		}
+		next := "lcm set " + l.address.String() + " --secret '" + l.key + "'"
+		if path.Ext(l.file) == ".cue" {
+			next = workspace.CUESecretHint
+		}
 		p.run.findings = append(p.run.findings, diag.Finding{
-			Code: "plaintext-in-history", Severity: diag.Error, Position: diag.Position{File: l.address.File()}, Key: l.key, Address: l.address.String(),
+			Code: "plaintext-in-history", Severity: diag.Error, Position: diag.Position{File: l.file}, Key: l.key, Address: l.address.String(),
 			Message: fmt.Sprintf("%s was committed in plain text: by %s in %s of %s%s", l.key, c.Author,
 				p.versions[l.first].Commit.Short(), c.Time.UTC().Format(time.DateOnly), often),
-			Hint: "everybody with a clone knows that value: if it is in use, change it at its source, then lcm set " + l.address.String() + " --secret '" + l.key + "'",
+			Hint: "everybody with a clone knows that value: if it is in use, change it at its source, then " + next,
 		})
 	}
 	if n := len(p.broken); n > 0 {
