@@ -10,6 +10,7 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/command"
 	"github.com/llm-devops/lcm/cmd/internal/remote"
+	"github.com/llm-devops/lcm/cmd/internal/shield"
 	"github.com/llm-devops/lcm/cmd/internal/term"
 )
 
@@ -17,12 +18,14 @@ import (
 var version string
 
 func main() {
+	shielded := shield.Raise()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := command.Main(ctx, command.Process{
 		Args:       os.Args[1:],
 		IO:         term.System(os.Getenv),
 		Getenv:     os.Getenv,
 		Version:    version,
+		Shield:     shielded,
 		OpenRemote: remote.Opener(os.Getenv),
 	})
 	stop()

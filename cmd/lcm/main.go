@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/llm-devops/lcm/cmd/internal/command"
+	"github.com/llm-devops/lcm/cmd/internal/shield"
 	"github.com/llm-devops/lcm/cmd/internal/term"
 )
 
@@ -19,6 +20,7 @@ const gcPercent = 400
 var version string
 
 func main() {
+	shielded := shield.Raise()
 	if os.Getenv("GOGC") == "" {
 		// Most runs are over in milliseconds and hold little: collecting early costs more time than it saves memory.
 		debug.SetGCPercent(gcPercent)
@@ -29,6 +31,7 @@ func main() {
 		IO:      term.System(os.Getenv),
 		Getenv:  os.Getenv,
 		Version: version,
+		Shield:  shielded,
 	})
 	stop()
 	os.Exit(code)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/cmd/internal/shield"
 	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
@@ -27,6 +28,7 @@ type Process struct {
 	IO      *term.IO
 	Getenv  func(string) string
 	Version string
+	Shield  *shield.Shield // round this process, not round the programs that it runs for its user
 
 	// OpenRemote opens targets beyond directories. Without it such a target is lcm-remote's business.
 	OpenRemote OpenRemote

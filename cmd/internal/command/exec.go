@@ -135,7 +135,7 @@ func runExec(ctx context.Context, e *env, o *execOptions) error {
 	}
 	e.release()
 	if len(files) == 0 {
-		return replaceProcess(ctx, e.IO, program, o.argv[1:], environ)
+		return e.Shield.Without(func() error { return replaceProcess(ctx, e.IO, program, o.argv[1:], environ) })
 	}
 	return runWithFiles(ctx, e, program, o.argv[1:], environ, files)
 }

@@ -47,7 +47,7 @@ func runWithFiles(ctx context.Context, e *env, program string, args, environ []s
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...)
 	cmd.Env = append(environ, filesVariable+"="+dir.Path())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.IO.In, e.IO.Out, e.IO.Err
-	if err := cmd.Start(); err != nil {
+	if err := e.Shield.Without(cmd.Start); err != nil {
 		return &silentError{exitNotExecutable, fmt.Errorf("start %s: %w", program, err)}
 	}
 	done := make(chan error, 1)

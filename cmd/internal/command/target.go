@@ -65,7 +65,7 @@ func (e *env) handOver(ctx context.Context, what string) error {
 	}
 	e.release()
 	environ := append(os.Environ(), remoteVersion+"="+e.version())
-	return replaceProcess(ctx, e.IO, program, e.Args, environ)
+	return e.Shield.Without(func() error { return replaceProcess(ctx, e.IO, program, e.Args, environ) })
 }
 
 // checkRemote refuses to go on for an lcm of another version: the two must agree on every format.
