@@ -71,8 +71,12 @@ func Error(t *term.IO, err error, code int, asJSON bool) {
 	if len(findings) > 0 {
 		_ = FindingsText(t.Err, findings, s)
 	}
-	if len(findings) == 0 || err.Error() != findings.Error() { // else they have said it
-		_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Red("error:"), err)
+	text := err.Error()
+	if len(findings) > 0 { // they have said it
+		text = strings.TrimSuffix(strings.TrimSuffix(text, findings.Error()), ": ")
+	}
+	if text != "" {
+		_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Red("error:"), text)
 	}
 	if hint := diag.HintOf(err); hint != "" {
 		_, _ = fmt.Fprintf(t.Err, "%s %s\n", s.Cyan("hint:"), hint)
