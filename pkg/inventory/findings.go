@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,18 +19,37 @@ const (
 	CodeAgeUnknown = "secret-age-unknown" //nolint:gosec // history ends before it was set
 )
 
-// Findings gives what is due among secrets at a time: a warning, or an error where lcm.yaml refuses secrets that are past their
-// grace, or expired, in an environment that has them.
-func Findings(ctx context.Context, s *workspace.Snapshot, secrets []*Secret, now time.Time) (diag.List, error) {
+// Check gives what is due at a time among the secrets of the layers that patterns mean: a warning, or an error where lcm.yaml
+// refuses secrets that are past their grace, or expired, in an environment that has them. With readers, only those addresses
+// count for that. What cannot be read is a finding of others, and nothing is due then.
+func Check(
+	ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, patterns []address.Pattern, readers []address.Address, now time.Time,
+) (diag.List, error) {
 	settings, err := s.Settings(ctx)
 	if err != nil || settings.Secrets == nil {
-		return nil, err
+		return nil, nil //nolint:nilerr // it is a finding
 	}
-	policy := settings.Secrets
-	refused, err := refusing(ctx, s, settings)
+	layers, err := Layers(ctx, s, patterns...)
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := List(ctx, w, s, layers)
+	if _, unread := errors.AsType[diag.List](err); unread {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if readers == nil {
+		if readers, err = s.Addresses(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return findings(settings, secrets, readers, now), nil
+}
+
+func findings(settings *workspace.Settings, secrets []*Secret, readers []address.Address, now time.Time) diag.List {
+	policy, refused := settings.Secrets, refusing(settings, readers)
 	var list diag.List
 	unknown := 0
 	for _, secret := range secrets {
@@ -68,20 +88,13 @@ func Findings(ctx context.Context, s *workspace.Snapshot, secrets []*Secret, now
 			Message: fmt.Sprintf("history is cut off in this clone, so secrets may be older than it shows: %d", unknown), Hint: "git fetch --unshallow",
 		})
 	}
-	return list, nil
+	return list
 }
 
-// refusing gives the layers that environments read which refuse secrets past their grace, each with one such address.
-func refusing(ctx context.Context, s *workspace.Snapshot, settings *workspace.Settings) (map[address.Address]address.Address, error) {
+// refusing gives the layers that readers read in environments which refuse secrets past their grace, each with one such reader.
+func refusing(settings *workspace.Settings, readers []address.Address) map[address.Address]address.Address {
 	refused := map[address.Address]address.Address{}
-	if len(settings.Secrets.Refuse) == 0 {
-		return refused, nil
-	}
-	addresses, err := s.Addresses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range addresses {
+	for _, a := range readers {
 		if !settings.Secrets.Refuses(a.Environment) {
 			continue
 		}
@@ -91,7 +104,7 @@ func refusing(ctx context.Context, s *workspace.Snapshot, settings *workspace.Se
 			}
 		}
 	}
-	return refused, nil
+	return refused
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/bundle"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
+	"github.com/llm-devops/lcm/pkg/inventory"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -130,16 +132,36 @@ func verify(ctx context.Context, repo *gitrepo.Repo, revision gitrepo.Revision, 
 	return refuse("look at it: git verify-commit "+revision.Short(), "the signature of commit %s by %s does not hold: %s", revision.Short(), who, sig.Detail)
 }
 
-// Valid refuses what has findings: the whole of every tenant and environment that is to be published.
-func Valid(ctx context.Context, s *workspace.Snapshot, o validate.Options) error {
-	report, err := validate.Run(ctx, s, o)
+// Validation says what has to be without findings.
+type Validation struct {
+	validate.Options
+	Addresses []address.Address // what is to be published
+	Now       time.Time         // by which it is told how old secrets are
+	// AllowOverdue lets secrets pass that are longer due than lcm.yaml allows.
+	AllowOverdue bool
+}
+
+// Valid refuses what has findings: the whole of every tenant and environment that is to be published, and secrets that are longer
+// due than their environments allow. It gives what is due and is not refused.
+func Valid(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, v Validation) (due diag.List, err error) {
+	report, err := validate.Run(ctx, s, v.Options)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := report.Findings.Err(); err != nil {
-		return diag.WithHint(fmt.Errorf("not published: the configuration has findings: %w", err), "mend them; see lcm validate")
+	if due, err = inventory.Check(ctx, w, s, v.Patterns, v.Addresses, v.Now); err != nil {
+		return nil, err
 	}
-	return nil
+	found, hint := report.Findings, "mend them; see lcm validate"
+	if !v.AllowOverdue {
+		if found.Err() == nil && due.Err() != nil {
+			hint = "change those secrets, or publish in spite of them: --allow-overdue"
+		}
+		found = append(found, due...).Sorted()
+	}
+	if err := found.Err(); err != nil {
+		return nil, diag.WithHint(fmt.Errorf("not published: the configuration has findings: %w", err), "%s", hint)
+	}
+	return due, nil
 }
 
 // Inputs resolves the addresses into one input per tenant and environment, in their order, with secrets opened. sealed says

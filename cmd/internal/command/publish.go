@@ -17,7 +17,6 @@ import (
 	"github.com/llm-devops/lcm/pkg/publish"
 	"github.com/llm-devops/lcm/pkg/release"
 	"github.com/llm-devops/lcm/pkg/seal"
-	"github.com/llm-devops/lcm/pkg/validate"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
@@ -31,6 +30,7 @@ type publishOptions struct {
 	rollback   bool
 	allowEmpty bool
 	repair     bool
+	overdue    bool
 	signingKey string
 }
 
@@ -69,6 +69,7 @@ policies/allowed_signers, and without findings. Publishing the same again change
 	f.BoolVar(&o.rollback, "allow-rollback", false, "replace a version that is not older")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "let an empty bundle replace a full one")
 	f.BoolVar(&o.repair, "repair", false, "replace a version that is damaged or not trusted")
+	f.BoolVar(&o.overdue, "allow-overdue", false, "publish secrets that are longer due to be changed than lcm.yaml allows")
 	f.StringVar(&o.signingKey, "signing-key", "", "sign manifests with the Ed25519 SSH key in `FILE` (default: LCM_SIGNING_KEY, then Git's user.signingkey)")
 	_ = cmd.RegisterFlagCompletionFunc("to", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if s := e.complete(cmd.Context()); s != nil {
@@ -115,7 +116,7 @@ func runPublish(ctx context.Context, e *env, o *publishOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.validate(ctx, e, s); err != nil {
+	if err := o.validate(ctx, e, w, s, addresses); err != nil {
 		return err
 	}
 	options, err := o.options(ctx, e, w, signers)
@@ -213,8 +214,8 @@ func (o *publishOptions) addresses(ctx context.Context, s *workspace.Snapshot) (
 	return addresses, nil
 }
 
-func (o *publishOptions) validate(ctx context.Context, e *env, s *workspace.Snapshot) error {
-	var v validate.Options
+func (o *publishOptions) validate(ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot, addresses []address.Address) error {
+	v := release.Validation{Addresses: addresses, Now: e.now(), AllowOverdue: o.overdue}
 	var err error
 	if v.Patterns, err = parsePatterns(ctx, s, o.patterns); err != nil {
 		return err
@@ -222,7 +223,22 @@ func (o *publishOptions) validate(ctx context.Context, e *env, s *workspace.Snap
 	progress := e.IO.Stages()
 	defer progress.Done()
 	v.Total, v.Step = progress.Of("validating"), progress.Step
-	return release.Valid(ctx, s, v)
+	due, err := release.Valid(ctx, w, s, v)
+	if err != nil {
+		return err
+	}
+	secrets := 0
+	for _, f := range due {
+		if f.Key == "" { // of no secret alone
+			e.IO.Warn("%s: %s", f.Message, f.Hint)
+		} else {
+			secrets++
+		}
+	}
+	if secrets > 0 {
+		e.IO.Warn("secrets that are due to be changed: %d; see lcm secret list --due", secrets)
+	}
+	return nil
 }
 
 func (o *publishOptions) options(ctx context.Context, e *env, w *workspace.Workspace, signers []byte) (publish.Options, error) {

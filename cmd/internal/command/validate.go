@@ -13,11 +13,9 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
-	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/inventory"
 	"github.com/llm-devops/lcm/pkg/validate"
-	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 type validateOptions struct {
@@ -83,9 +81,12 @@ func runValidate(ctx context.Context, e *env, o *validateOptions) error {
 	if err != nil {
 		return err
 	}
-	if report.Findings, err = e.withAge(ctx, w, s, options.Patterns, report.Findings); err != nil {
+	// How old secrets are depends on history and on the day, so nothing of it is kept.
+	due, err := inventory.Check(ctx, w, s, options.Patterns, nil, e.now())
+	if err != nil {
 		return err
 	}
+	report.Findings = append(report.Findings, due...).Sorted()
 	if options.Cache != nil {
 		if err := options.Cache.Save(len(o.patterns) == 0); err != nil {
 			e.IO.Note("what was found could not be kept for the next run: %v", err)
@@ -106,27 +107,6 @@ func runValidate(ctx context.Context, e *env, o *validateOptions) error {
 		return &silentError{code: exitFindings}
 	}
 	return nil
-}
-
-// withAge adds what lcm.yaml says of how long secrets may live: it depends on history and on the day, so nothing of it is kept.
-func (e *env) withAge(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, patterns []address.Pattern, found diag.List) (diag.List, error) {
-	settings, err := s.Settings(ctx)
-	if err != nil || settings.Secrets == nil {
-		return found, nil //nolint:nilerr // it is among the findings
-	}
-	layers, err := inventory.Layers(ctx, s, patterns...)
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := inventory.List(ctx, w, s, layers)
-	if isA[diag.List](err) {
-		return found, nil // files that cannot be read are found already
-	}
-	if err != nil {
-		return nil, err
-	}
-	due, err := inventory.Findings(ctx, s, secrets, e.now())
-	return append(found, due...).Sorted(), err
 }
 
 // validationCache opens what earlier validations of a repository found, nil where there is no place for it.
