@@ -152,14 +152,14 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 	} else if doc, err = yamldoc.Parse(file, nil); err != nil {
 		return err
 	}
-	o := seal.Options{Recipients: tenant.Keys(), Keyring: p.w.Keyring(), Now: p.request.Now}
+	o := seal.Options{Access: tenant.Access(), Keyring: p.w.Keyring(), Now: p.request.Now}
 	if module != nil {
 		o.SecretNames = module.SecretNames()
 	}
 	var changes []seal.Change
 	for _, e := range edits {
 		for _, c := range sealChanges(ownItem(e, doc.Root(), module), module) {
-			if c.Secret && len(o.Recipients) == 0 {
+			if c.Secret && len(tenant.Keys()) == 0 {
 				return diag.WithHint(fmt.Errorf("tenant %q has no recipients, so %s cannot be encrypted", a.Tenant, c.Path),
 					"add a public key under recipients: in %s", tenant.File)
 			}
@@ -195,16 +195,17 @@ func (p *Plan) rekey(ctx context.Context, doc *yamldoc.Doc, o seal.Options) (*ya
 	if err != nil || meta == nil {
 		return doc, err
 	}
-	lost := slices.ContainsFunc(meta.Recipients, func(r string) bool { return !slices.Contains(o.Recipients, r) })
-	gained := slices.ContainsFunc(o.Recipients, func(r string) bool { return !slices.Contains(meta.Recipients, r) })
-	if !lost && !gained {
+	if meta.Access.Equal(o.Access) {
 		return doc, nil
 	}
-	done, err := seal.Rekey(ctx, doc, o.Recipients, o.Keyring, lost, o.Now)
-	if err != nil || !lost {
+	// Who opened it and does not any more knows the data key.
+	newDataKey := !meta.Access.Within(o.Access)
+	done, err := seal.Rekey(ctx, doc, o.Access, o.Keyring, newDataKey, o.Now)
+	if err != nil || !newDataKey {
 		return done, err
 	}
-	gone := slices.DeleteFunc(slices.Clone(meta.Recipients), func(r string) bool { return slices.Contains(o.Recipients, r) })
+	all := o.Access.Recipients()
+	gone := slices.DeleteFunc(meta.Access.Recipients(), func(r string) bool { return slices.Contains(all, r) })
 	return done, p.known(ctx, doc, done, gone)
 }
 

@@ -61,7 +61,7 @@ func (p *Plan) text(ctx context.Context, t Text) error {
 	if err := checkSizes(text); err != nil {
 		return err
 	}
-	o := seal.Options{Recipients: tenant.Keys(), Keyring: p.w.Keyring(), Now: p.request.Now}
+	o := seal.Options{Access: tenant.Access(), Keyring: p.w.Keyring(), Now: p.request.Now}
 	if module != nil {
 		o.SecretNames = module.SecretNames()
 	}

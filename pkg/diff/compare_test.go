@@ -180,7 +180,7 @@ func (s *sandbox) seal(file, key, value string) {
 		s.t.Fatal(err)
 	}
 	sealed, err := seal.Edit(s.t.Context(), doc, []seal.Change{{Path: p, Value: tree.NewString(value), Secret: true}},
-		seal.Options{Recipients: []string{s.recipient}, Keyring: s.keys, Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+		seal.Options{Access: seal.AccessOf(s.recipient), Keyring: s.keys, Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

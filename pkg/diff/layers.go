@@ -96,7 +96,7 @@ func fileKind(noOld, noNew bool) Kind {
 
 // layoutNote says what differs in a layer file without another value.
 func layoutNote(files [2]*workspace.File) string {
-	var recipients [2][]string
+	var access [2]seal.Access
 	for i, f := range files {
 		if f == nil {
 			return "no values"
@@ -108,10 +108,10 @@ func layoutNote(files [2]*workspace.File) string {
 			return "the same values"
 		}
 		if m, err := seal.Inspect(f.Doc); err == nil && m != nil {
-			recipients[i] = slices.Sorted(slices.Values(m.Recipients))
+			access[i] = m.Access
 		}
 	}
-	if !slices.Equal(recipients[0], recipients[1]) {
+	if !access[0].Equal(access[1]) {
 		return "recipients of its secrets"
 	}
 	return "comments or layout only"

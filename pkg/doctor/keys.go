@@ -57,21 +57,33 @@ func coverage(ctx context.Context, s *workspace.Snapshot, own []string) Check {
 	if err != nil {
 		return failed("keys", "tenants", Wrong, err)
 	}
-	var opens, not []string
+	var opens, together, not []string
 	for _, name := range tenants {
 		t, err := s.Tenant(ctx, name)
 		if err != nil {
 			return failed("keys", "tenants", Wrong, fmt.Errorf("tenant %s: %w", name, err))
 		}
-		if slices.ContainsFunc(t.Keys(), func(key string) bool { return slices.Contains(own, key) }) {
+		switch {
+		case t.Access().OpensWith(own...):
 			opens = append(opens, name)
-		} else {
+		case slices.ContainsFunc(t.Keys(), func(key string) bool { return slices.Contains(own, key) }):
+			together = append(together, name)
+		default:
 			not = append(not, name)
 		}
 	}
 	switch {
 	case len(tenants) == 0:
 		return ok("keys", "tenants", "there is no tenant yet")
+	case len(together) > 0:
+		message := "your keys are for the secrets of " + some(together) + " together with somebody else's, of another key group"
+		if len(opens) > 0 {
+			message += "; alone of " + some(opens)
+		}
+		if len(not) > 0 {
+			message += "; not of " + some(not)
+		}
+		return ok("keys", "tenants", "%s", message)
 	case len(not) == 0:
 		return ok("keys", "tenants", "your keys are for the secrets of all tenants (%d)", len(tenants))
 	case len(opens) == 0:

@@ -43,6 +43,10 @@ type Tenant struct {
 	Holders  []Holder  `json:"holders"` // in the order of the tenant's file, then who is in files alone
 	Files    []File    `json:"files"`   // the layer files with secrets, sorted
 	Problems diag.List `json:"problems,omitempty"`
+
+	// By the tenant's file, of how many key groups it takes a key to open a secret; 0 and none where each key is enough.
+	Threshold int      `json:"threshold,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
 }
 
 // Holder is a key, and what it opens.
@@ -52,7 +56,8 @@ type Holder struct {
 	Known string `json:"known,omitempty"` // whose it is by other tenants' files: "NAME of TENANT"
 	Kind  string `json:"kind"`            // x25519, post-quantum, ssh-ed25519, ssh-rsa, plugin NAME, pgp, kms, …
 	Role  Role   `json:"role"`
-	Files int    `json:"files"` // how many of the tenant's files with secrets it opens
+	Group string `json:"group,omitempty"` // its key group by the tenant's file; recovery keys are of all of them
+	Files int    `json:"files"`           // how many of the tenant's files with secrets it opens
 }
 
 // File is a layer file with secrets.
@@ -63,6 +68,10 @@ type File struct {
 	Secrets []string        `json:"secrets"` // the keys of its encrypted values
 	Extra   []string        `json:"extra,omitempty"`
 	Missing []string        `json:"missing,omitempty"`
+	// The key groups, of which it takes keys of Threshold to open it; none where each key is enough.
+	Groups    [][]string `json:"groups,omitempty"`
+	Threshold int        `json:"threshold,omitempty"`
+	Regrouped bool       `json:"regrouped,omitempty"` // the groups are not those of the tenant's file
 
 	Pos       diag.Position   `json:"-"` // of the sops block
 	Values    []Value         `json:"-"` // of Secrets
@@ -78,7 +87,7 @@ type Value struct {
 }
 
 // Differs reports whether a file is encrypted to others than policy says.
-func (f File) Differs() bool { return len(f.Extra)+len(f.Missing) > 0 }
+func (f File) Differs() bool { return len(f.Extra)+len(f.Missing) > 0 || f.Regrouped }
 
 // Differs reports whether any file of the tenant does.
 func (t Tenant) Differs() bool { return slices.ContainsFunc(t.Files, File.Differs) }
@@ -162,7 +171,10 @@ func read(ctx context.Context, s *workspace.Snapshot, name string, known map[str
 		policy = nil
 	}
 	for _, r := range policy.All() {
-		out.Holders = append(out.Holders, Holder{Key: r.Key, Name: r.Name, Kind: kindOf(r.Key), Role: roleOf(policy, r)})
+		out.Holders = append(out.Holders, Holder{Key: r.Key, Name: r.Name, Kind: kindOf(r.Key), Role: roleOf(policy, r), Group: r.Group})
+	}
+	if policy != nil {
+		out.Threshold, out.Groups = policy.Threshold, policy.Groups()
 	}
 	layers, _, err := s.LayerFiles(ctx, name)
 	if err != nil {
@@ -202,6 +214,10 @@ func (t *Tenant) problem(ctx context.Context, file string, err error) error {
 // add takes a file in, and counts it for all who can open it.
 func (t *Tenant) add(f *File, policy *workspace.Tenant, known map[string]string) {
 	role := Unknown
+	access := seal.Access{Groups: f.Groups, Threshold: f.Threshold}
+	if len(f.Groups) == 0 {
+		access = seal.AccessOf(f.Keys...)
+	}
 	for _, other := range f.others {
 		f.Keys = append(f.Keys, other.Name)
 	}
@@ -211,6 +227,7 @@ func (t *Tenant) add(f *File, policy *workspace.Tenant, known map[string]string)
 			f.Missing = append(f.Missing, r.Key)
 		}
 		f.Extra, role = extra, Unnamed
+		f.Regrouped = len(f.Extra)+len(f.Missing) == 0 && !access.Equal(policy.Access())
 	}
 	for _, key := range slices.Compact(slices.Sorted(slices.Values(f.Keys))) {
 		at := slices.IndexFunc(t.Holders, func(h Holder) bool { return h.Key == key })
@@ -271,7 +288,10 @@ func Parse(a address.Address, src []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Path: a.File(), Address: a, Keys: slices.Clone(meta.Recipients), Secrets: []string{}, Pos: meta.Pos, Envelopes: meta.Envelopes(), others: meta.Others}
+	f := &File{Path: a.File(), Address: a, Keys: meta.Access.Recipients(), Secrets: []string{}, Pos: meta.Pos, Envelopes: meta.Envelopes(), others: meta.Others}
+	if meta.Access.Grouped() {
+		f.Groups, f.Threshold = meta.Access.Groups, meta.Access.Threshold
+	}
 	root.Walk(func(p tree.Path, n *tree.Node) bool {
 		if n.Sealed {
 			f.Secrets = append(f.Secrets, p.String())

@@ -186,6 +186,10 @@ func (r *run) tenant(ctx context.Context, t holders.Tenant) error {
 				fmt.Sprintf("%s does not open for %s, which %s names", secrets(f), called(key), workspace.TenantFile(t.Name)),
 				"lcm keys sync --tenant "+t.Name)
 		}
+		if f.Regrouped {
+			r.found("key-groups", diag.Error, f.Pos,
+				fmt.Sprintf("%s opens for other key groups than %s has", secrets(f), workspace.TenantFile(t.Name)), "lcm keys sync --tenant "+t.Name)
+		}
 		for _, e := range f.Envelopes {
 			if e.Fault != "" {
 				r.found("hidden-recipient", diag.Error, e.Pos, fmt.Sprintf("the envelope of %s opens for somebody else: %s", called(e.Recipient), e.Fault),

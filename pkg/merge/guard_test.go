@@ -16,7 +16,7 @@ func TestOtherOwnersFile(t *testing.T) {
 	w := &world{t: t, r: rand.New(rand.NewPCG(1, 9))}
 	base, values := w.change([]byte(empty), nil, 20, acme.keyring, acme.recipient, boss.recipient)
 	theirs, _ := w.change(base, values, 12, boss.keyring)
-	doc, err := seal.Rekey(t.Context(), w.parse(base), []string{globex.recipient, boss.recipient}, boss.keyring, true, now)
+	doc, err := seal.Rekey(t.Context(), w.parse(base), seal.AccessOf(globex.recipient, boss.recipient), boss.keyring, true, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (w *world) change(text []byte, values map[string]string, n int, k *seal.Key
 		}
 		changes = append(changes, c)
 	}
-	done, err := seal.Edit(w.t.Context(), doc, changes, seal.Options{Recipients: to, Keyring: k, Now: now})
+	done, err := seal.Edit(w.t.Context(), doc, changes, seal.Options{Access: seal.AccessOf(to...), Keyring: k, Now: now})
 	if err != nil {
 		w.t.Fatalf("change: %v\n%s", err, text)
 	}
@@ -327,7 +327,7 @@ func TestRandomRecipients(t *testing.T) {
 			to := first
 			if w.r.IntN(3) > 0 {
 				to, _ = choose()
-				doc, err := seal.Rekey(t.Context(), w.parse(text), to, boss.keyring, true, now)
+				doc, err := seal.Rekey(t.Context(), w.parse(text), seal.AccessOf(to...), boss.keyring, true, now)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -54,6 +54,7 @@ type File struct {
 	Address    address.Address
 	Gained     []string // the keys that it opens for from now on
 	Lost       []string // the keys that it opened for before
+	Regrouped  bool     // other key groups, or another number of them, open it from now on
 	NewDataKey bool
 	Secrets    []string // the keys of its encrypted values
 	Text       []byte
@@ -170,17 +171,19 @@ func (r *run) file(ctx context.Context, j job) (f *File, has bool, err error) {
 	if err != nil || meta == nil {
 		return nil, false, err
 	}
-	want := j.policy.Keys()
-	if len(want) == 0 {
+	want := j.policy.Access()
+	if len(want.Recipients()) == 0 {
 		return nil, true, diag.WithHint(fmt.Errorf("tenant %q has no recipients, and %s is encrypted", j.policy.Name, path),
 			"add one: lcm keys add NAME --recipient KEY --tenant %s", j.policy.Name)
 	}
 	lost, missing := j.policy.Difference(meta.Recipients)
-	f = &File{Path: path, Address: j.address, Lost: lost, NewDataKey: r.o.NewDataKeys || len(lost) > 0}
+	f = &File{Path: path, Address: j.address, Lost: lost, NewDataKey: r.o.NewDataKeys || !meta.Access.Within(want)}
 	for _, m := range missing {
 		f.Gained = append(f.Gained, m.Key)
 	}
-	if !f.NewDataKey && len(f.Gained) == 0 {
+	f.Regrouped = len(meta.Access.Groups) != len(want.Groups) || meta.Access.Threshold != want.Threshold ||
+		len(f.Gained)+len(f.Lost) == 0 && !meta.Access.Equal(want)
+	if !f.NewDataKey && meta.Access.Equal(want) {
 		return nil, true, nil
 	}
 	done, err := seal.Rekey(ctx, doc, want, r.o.Keyring, f.NewDataKey, r.o.Now)

@@ -77,7 +77,7 @@ func sealedFile(t testing.TB, name string, to []string) []byte {
 	doc, err = seal.Edit(t.Context(), doc, []seal.Change{
 		{Path: tree.Keys("providers", "a", "token"), Value: tree.NewString("tok-1"), Secret: true},
 		{Path: tree.Keys("password"), Value: tree.NewString("tok-2"), Secret: true},
-	}, seal.Options{Recipients: to})
+	}, seal.Options{Access: seal.AccessOf(to...)})
 	if err != nil {
 		t.Fatal(err)
 	}

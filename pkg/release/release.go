@@ -196,6 +196,11 @@ func Inputs(ctx context.Context, s *workspace.Snapshot, addresses []address.Addr
 			if err != nil {
 				return err
 			}
+			if sealed && ns.SecretsInput != "" {
+				if err := opensAlone(ctx, s, a.Tenant); err != nil {
+					return err
+				}
+			}
 			in.Namespaces[slots[i].namespace] = ns
 			return nil
 		})
@@ -204,6 +209,16 @@ func Inputs(ctx context.Context, s *workspace.Snapshot, addresses []address.Addr
 		return nil, err
 	}
 	return inputs, nil
+}
+
+// opensAlone refuses to seal the secrets of a tenant with key groups: an age file opens for each of its recipients alone.
+func opensAlone(ctx context.Context, s *workspace.Snapshot, tenant string) error {
+	t, err := s.Tenant(ctx, tenant)
+	if err != nil || !t.Access().Grouped() {
+		return err
+	}
+	return refuse("publish to a target that keeps secrets in a Vault, which decides who reads them",
+		"it takes keys of %d key groups together to open the secrets of %s, and published to this target they would open for each key alone", t.Threshold, tenant)
 }
 
 func namespace(ctx context.Context, s *workspace.Snapshot, a address.Address, recipients []string) (bundle.Namespace, error) {

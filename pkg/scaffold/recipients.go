@@ -23,11 +23,7 @@ func AddRecipient(file string, src []byte, r workspace.Recipient, recovery bool)
 	if err != nil {
 		return nil, err
 	}
-	var fields []tree.Field
-	if r.Name != "" {
-		fields = append(fields, tree.Field{Key: "name", Value: tree.NewString(r.Name)})
-	}
-	item := tree.NewMap(append(fields, tree.Field{Key: "key", Value: tree.NewString(r.Key)})...)
+	item := recipientNode(r)
 	list := recipientsKey
 	if recovery {
 		list = recoveryKey
@@ -40,6 +36,17 @@ func AddRecipient(file string, src []byte, r workspace.Recipient, recovery bool)
 		return nil, fmt.Errorf("add to %s: %w", list, err)
 	}
 	return doc.Source(), nil
+}
+
+// recipientNode gives a public key as it stands in a tenant.yaml.
+func recipientNode(r workspace.Recipient) *tree.Node {
+	var fields []tree.Field
+	for _, f := range [...][2]string{{"name", r.Name}, {"key", r.Key}, {"group", r.Group}} {
+		if f[1] != "" {
+			fields = append(fields, tree.Field{Key: f[0], Value: tree.NewString(f[1])})
+		}
+	}
+	return tree.NewMap(fields...)
 }
 
 // RemoveKeys gives a tenant.yaml without some public keys, in whichever list they stand, and everything else as it was.

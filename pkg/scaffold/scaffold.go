@@ -77,11 +77,7 @@ func Tenant(t workspace.Tenant) ([]byte, error) {
 	}
 	recipients := make([]*tree.Node, len(t.Recipients))
 	for i, r := range t.Recipients {
-		var of []tree.Field
-		if r.Name != "" {
-			of = append(of, tree.Field{Key: "name", Value: tree.NewString(r.Name)})
-		}
-		recipients[i] = tree.NewMap(append(of, tree.Field{Key: "key", Value: tree.NewString(r.Key)})...)
+		recipients[i] = recipientNode(r)
 	}
 	fields = append(fields, tree.Field{Key: "recipients", Value: tree.NewList(recipients...)})
 	if t.Namespaces != nil {
@@ -122,9 +118,7 @@ func Sops(existing []byte, tenants []*workspace.Tenant, secretNames []string) ([
 			{Key: "encrypted_regex", Value: tree.NewString(selected)},
 			{Key: "mac_only_encrypted", Value: tree.NewBool(true)},
 		}
-		for _, kind := range workspace.SopsKeys(t) {
-			fields = append(fields, tree.Field{Key: kind.Name, Value: tree.NewString(strings.Join(kind.Keys, ","))})
-		}
+		fields = append(fields, workspace.SopsKeys(t)...)
 		rules = append(rules, tree.NewMap(fields...))
 	}
 	before, err := yamldoc.Parse(SopsFile, existing)

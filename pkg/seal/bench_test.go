@@ -23,7 +23,7 @@ func benchDoc(b *testing.B) (*yamldoc.Doc, *Keyring) {
 		r, k = pair(b)
 		recipients = append(recipients, r)
 	}
-	doc := mustEdit(b, parse(b, src.String()), Options{Recipients: recipients, Now: now}, changes...)
+	doc := mustEdit(b, parse(b, src.String()), Options{Access: AccessOf(recipients...), Now: now}, changes...)
 	return doc, k
 }
 

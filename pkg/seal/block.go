@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,20 @@ type block struct {
 	Age              []blockRecipient `yaml:"age,omitempty"`
 	EncryptedRegex   string           `yaml:"encrypted_regex"`
 	Vault            []blockTransit   `yaml:"hc_vault,omitempty"`
+	KeyGroups        []*blockGroup    `yaml:"key_groups,omitempty"`
 	LastModified     string           `yaml:"lastmodified"`
 	MAC              string           `yaml:"mac"`
 	MACOnlyEncrypted bool             `yaml:"mac_only_encrypted"`
 	PGP              []blockPGP       `yaml:"pgp,omitempty"`
+	ShamirThreshold  int              `yaml:"shamir_threshold,omitempty"`
 	Version          string           `yaml:"version"`
+}
+
+// blockGroup are the keys of one group.
+type blockGroup struct {
+	Age   []blockRecipient `yaml:"age,omitempty"`
+	Vault []blockTransit   `yaml:"hc_vault,omitempty"`
+	PGP   []blockPGP       `yaml:"pgp,omitempty"`
 }
 
 type blockRecipient struct {
@@ -43,8 +53,27 @@ type blockTransit struct {
 	Address   string `yaml:"vault_address"`
 }
 
+// add takes in to whom the data key is encrypted.
+func (b *block) add(entries []entry, access Access) error {
+	groups := make([]*blockGroup, len(access.Groups))
+	for i := range groups {
+		groups[i] = &blockGroup{}
+	}
+	for _, e := range entries {
+		if err := groups[e.group].add(e); err != nil {
+			return err
+		}
+	}
+	if access.Grouped() {
+		b.KeyGroups, b.ShamirThreshold = groups, access.Threshold
+		return nil
+	}
+	b.Age, b.Vault, b.PGP = groups[0].Age, groups[0].Vault, groups[0].PGP
+	return nil
+}
+
 // add adds an entry to the list of its kind.
-func (b *block) add(e entry) error {
+func (b *blockGroup) add(e entry) error {
 	switch e.kind {
 	case pgpKey:
 		b.PGP = append(b.PGP, blockPGP{e.created, e.enc, e.text})
@@ -105,35 +134,49 @@ func (b *block) appendTo(doc *yamldoc.Doc) (*yamldoc.Doc, error) {
 }
 
 func (b *block) tree() *tree.Node {
-	var fields []tree.Field
-	if len(b.Age) > 0 {
-		recipients := make([]*tree.Node, len(b.Age))
-		for i, r := range b.Age {
-			recipients[i] = recipientNode(r.Recipient, r.Enc)
-		}
-		fields = append(fields, tree.Field{Key: ageKey, Value: tree.NewList(recipients...)})
+	lists := (&blockGroup{b.Age, b.Vault, b.PGP}).lists()
+	fields := []tree.Field{
+		{Key: ageKey, Value: lists[ageKey]},
+		{Key: encryptedRegex, Value: tree.NewString(b.EncryptedRegex)},
+		{Key: transitList, Value: lists[transitList]},
 	}
-	fields = append(fields, tree.Field{Key: encryptedRegex, Value: tree.NewString(b.EncryptedRegex)})
-	if len(b.Vault) > 0 {
-		keys := make([]*tree.Node, len(b.Vault))
-		for i, k := range b.Vault {
-			keys[i] = (&transitKey{k.Address, k.Engine, k.Name}).node(k.CreatedAt, k.Enc)
+	if len(b.KeyGroups) > 0 {
+		groups := make([]*tree.Node, len(b.KeyGroups))
+		for i, g := range b.KeyGroups {
+			groups[i] = entryMap(g.lists())
 		}
-		fields = append(fields, tree.Field{Key: transitList, Value: tree.NewList(keys...)})
+		fields = append(fields, tree.Field{Key: keyGroups, Value: tree.NewList(groups...)})
 	}
 	fields = append(fields,
 		tree.Field{Key: "lastmodified", Value: tree.NewString(b.LastModified)},
 		tree.Field{Key: "mac", Value: tree.NewString(b.MAC)},
 		tree.Field{Key: "mac_only_encrypted", Value: tree.NewBool(b.MACOnlyEncrypted)},
+		tree.Field{Key: pgpKey, Value: lists[pgpKey]},
 	)
-	if len(b.PGP) > 0 {
-		keys := make([]*tree.Node, len(b.PGP))
-		for i, k := range b.PGP {
-			keys[i] = pgpNode(k.CreatedAt, k.Fingerprint, k.Enc)
-		}
-		fields = append(fields, tree.Field{Key: pgpKey, Value: tree.NewList(keys...)})
+	if b.ShamirThreshold > 0 {
+		fields = append(fields, tree.Field{Key: shamirThreshold, Value: tree.NewInt(int64(b.ShamirThreshold))})
 	}
-	return tree.NewMap(append(fields, tree.Field{Key: "version", Value: tree.NewString(b.Version)})...)
+	fields = append(fields, tree.Field{Key: "version", Value: tree.NewString(b.Version)})
+	return tree.NewMap(slices.DeleteFunc(fields, func(f tree.Field) bool { return f.Value == nil })...)
+}
+
+// lists gives the lists that have something in them, by their names.
+func (b *blockGroup) lists() map[string]*tree.Node {
+	items := map[string][]*tree.Node{}
+	for _, r := range b.Age {
+		items[ageKey] = append(items[ageKey], recipientNode(r.Recipient, r.Enc))
+	}
+	for _, k := range b.Vault {
+		items[transitList] = append(items[transitList], (&transitKey{k.Address, k.Engine, k.Name}).node(k.CreatedAt, k.Enc))
+	}
+	for _, k := range b.PGP {
+		items[pgpKey] = append(items[pgpKey], pgpNode(k.CreatedAt, k.Fingerprint, k.Enc))
+	}
+	lists := map[string]*tree.Node{}
+	for key, of := range items {
+		lists[key] = tree.NewList(of...)
+	}
+	return lists
 }
 
 func pgpNode(created, fingerprint, enc string) *tree.Node {

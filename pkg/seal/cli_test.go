@@ -141,7 +141,7 @@ func TestSopsCLI(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			doc, err := seal.Edit(t.Context(), made.Plain, made.Secrets, seal.Options{Recipients: []string{c.recipient}, Now: time.Now()})
+			doc, err := seal.Edit(t.Context(), made.Plain, made.Secrets, seal.Options{Access: seal.AccessOf(c.recipient), Now: time.Now()})
 			if err != nil {
 				t.Fatalf("seal: %v", err)
 			}
@@ -229,7 +229,7 @@ func (c *cli) roundTrip(made *sealtest.Case) {
 		t.Error("the added recipient reads other values")
 	}
 
-	doc, err = seal.Rekey(t.Context(), c.doc("f.yaml"), []string{c.recipient}, c.others, true, time.Now())
+	doc, err = seal.Rekey(t.Context(), c.doc("f.yaml"), seal.AccessOf(c.recipient), c.others, true, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ n: !override 5
 		{Path: tree.Keys("pin"), Value: tagged, Secret: true},
 		{Path: tree.Keys("z", "pin"), Value: gone, Secret: true},
 	}
-	o := seal.Options{Recipients: []string{c.recipient}, Keyring: c.keyring, Now: time.Now()}
+	o := seal.Options{Access: seal.AccessOf(c.recipient), Keyring: c.keyring, Now: time.Now()}
 	doc, err := seal.Edit(t.Context(), doc, changes, o)
 	if err != nil {
 		t.Fatal(err)
@@ -305,7 +305,7 @@ func TestSopsFindsTheSameTampering(t *testing.T) {
 		{Path: tree.Keys("x", "token"), Value: tree.NewString("42"), Secret: true},
 		{Path: tree.Keys("y", "token"), Value: tree.NewString("1.50"), Secret: true},
 		{Path: tree.Keys("z", "token"), Value: tree.NewString("true"), Secret: true},
-	}, seal.Options{Recipients: []string{c.recipient}, Now: time.Now()})
+	}, seal.Options{Access: seal.AccessOf(c.recipient), Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@
 // [Keyring] finds the user's identities where SOPS finds them, once. [SealTo] and [OpenAge] are for whole age files.
 //
 // What is written has encrypted_regex and mac_only_encrypted and is opened by the sops CLI; files of that CLI with another
-// selection of keys, or with a MAC over all values, can be opened too. What this package does not support (key groups,
-// cloud keys without age) it refuses by name and position. Every edit opens its own result in memory before it
+// selection of keys, or with a MAC over all values, can be opened too. Where a file has key groups, its data key is split among
+// them by Shamir's secret sharing, as SOPS does it. What this package does not support (cloud keys alone) it refuses by name and position. Every edit opens its own result in memory before it
 // returns it.
 //
 // The format guarantees that no secret was changed, moved between keys, removed or added without the data key. It does not

@@ -21,7 +21,7 @@ type Change struct {
 
 // Options says how an edit seals.
 type Options struct {
-	Recipients  []string  // of a file that has no secrets yet
+	Access      Access    // of a file that has no secrets yet
 	SecretNames []string  // keys that a file's first secret marks as secret too, so that the sops CLI encrypts them
 	Keyring     *Keyring  // opens a file that has secrets; needed only if one of them changes
 	Now         time.Time // for lastmodified

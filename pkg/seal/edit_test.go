@@ -25,7 +25,7 @@ routes: [{name: a, weight: 0.70}, {name: b, weight: 0.30}]
 
 func TestFirstSecret(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r, r}, SecretNames: []string{"token", "password", "name", "api_key"}, Now: now}
+	o := Options{Access: AccessOf(r, r), SecretNames: []string{"token", "password", "name", "api_key"}, Now: now}
 	doc := mustEdit(t, parse(t, plainSource), o, secretChange(t, "providers.openai.api_key", "sk-1"))
 	src := string(doc.Source())
 	before, block, ok := strings.Cut(src, "sops:\n")
@@ -155,7 +155,7 @@ func TestNewSecretName(t *testing.T) {
 
 func TestRemoveSecrets(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	doc := mustEdit(t, parse(t, plainSource), o, secretChange(t, "a.token", "one"), secretChange(t, "b.token", "two"))
 	one := mustEdit(t, doc, o, Change{Path: path(t, "a")})
 	if root := mustOpen(t, one, k); root.Field("a") != nil || reveal(t, root, "b.token") != "two" {
@@ -180,7 +180,7 @@ func TestRemoveSecrets(t *testing.T) {
 
 func TestValuesComeBackExactly(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	for _, text := range []string{"x", "0.70", "1e-06", "18446744073709551616", "true", "12", "-3.25", "null", "no", "2025-11-21", "+5", "0x1F"} {
 		doc := mustEdit(t, parse(t, "a: 1\n"), o, secretChange(t, "token", text))
 		if text == "null" {
@@ -200,7 +200,7 @@ func TestValuesComeBackExactly(t *testing.T) {
 
 func TestDirectives(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	tagged := scalar("42").Clone()
 	tagged.Directive = tree.Override
 	doc := mustEdit(t, parse(t, "a: 1\n"), o, Change{Path: path(t, "pin"), Value: tagged, Secret: true})
@@ -226,7 +226,7 @@ func TestDirectives(t *testing.T) {
 
 func TestEditOfOtherLayouts(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	for name, src := range map[string]string{
 		"empty":              "",
 		"comment only":       "# nothing yet\n",
@@ -255,7 +255,7 @@ func TestEditOfOtherLayouts(t *testing.T) {
 
 func TestHealingAPlaintextSecret(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	doc := mustEdit(t, parse(t, "a: 1\n"), o, secretChange(t, "token", "x"))
 	byHand := parse(t, "db:\n  token: by hand\n"+string(doc.Source()))
 	if _, err := Edit(t.Context(), byHand, []Change{secretChange(t, "token", "y")}, o); codes(err) != "plaintext-secret db.token" {
@@ -280,7 +280,7 @@ func TestEditRefuses(t *testing.T) {
 		{"other selection", "sops-unencrypted-regex.yaml", secretChange(t, "replicas", "4"), "seal-unsupported sops.unencrypted_regex"},
 		{"the block", "sops-encrypted-regex.yaml", plainChange(t, "sops.version", "1"), "seal-reserved sops.version"},
 	} {
-		_, err := Edit(t.Context(), fixture(t, c.file), []Change{c.change}, Options{Recipients: []string{r}, Keyring: k, Now: now})
+		_, err := Edit(t.Context(), fixture(t, c.file), []Change{c.change}, Options{Access: AccessOf(r), Keyring: k, Now: now})
 		list, _ := errors.AsType[diag.List](err)
 		if got := codes(err); got != c.want || list[0].Hint == "" {
 			t.Errorf("%s: %v", c.name, err)
@@ -307,15 +307,15 @@ func TestRekey(t *testing.T) {
 	r2, k2 := pair(t)
 	r3, k3 := pair(t)
 	ctx := t.Context()
-	doc := mustEdit(t, parse(t, plainSource), Options{Recipients: []string{r1, r2}, Now: now}, secretChange(t, "a.token", "one"), secretChange(t, "b.token", "2"))
+	doc := mustEdit(t, parse(t, plainSource), Options{Access: AccessOf(r1, r2), Now: now}, secretChange(t, "a.token", "one"), secretChange(t, "b.token", "2"))
 	m, err := Inspect(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, err := Rekey(ctx, doc, []string{r2, r1}, nil, false, now); err != nil || same != doc {
+	if same, err := Rekey(ctx, doc, AccessOf(r2, r1), nil, false, now); err != nil || same != doc {
 		t.Errorf("the same recipients: %v", err)
 	}
-	added, err := Rekey(ctx, doc, []string{r3, r1, r2}, k1, false, now.Add(time.Hour))
+	added, err := Rekey(ctx, doc, AccessOf(r3, r1, r2), k1, false, now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestRekey(t *testing.T) {
 			t.Errorf("keyring %d", i+1)
 		}
 	}
-	taken, err := Rekey(ctx, added, []string{r1, r3}, k2, true, now.Add(time.Hour))
+	taken, err := Rekey(ctx, added, AccessOf(r1, r3), k2, true, now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,13 +354,13 @@ func TestRekey(t *testing.T) {
 	if !strings.HasPrefix(string(taken.Source()), plainSource[:100]) {
 		t.Error("the plain part changed")
 	}
-	if _, err := Rekey(ctx, doc, nil, k1, false, now); err == nil {
+	if _, err := Rekey(ctx, doc, Access{}, k1, false, now); err == nil {
 		t.Error("rekeyed to nobody")
 	}
-	if _, err := Rekey(ctx, doc, []string{r3}, k3, false, now); err == nil {
+	if _, err := Rekey(ctx, doc, AccessOf(r3), k3, false, now); err == nil {
 		t.Error("rekeyed without a key")
 	}
-	if plain, err := Rekey(ctx, parse(t, "a: 1\n"), []string{r1}, nil, true, now); err != nil || string(plain.Source()) != "a: 1\n" {
+	if plain, err := Rekey(ctx, parse(t, "a: 1\n"), AccessOf(r1), nil, true, now); err != nil || string(plain.Source()) != "a: 1\n" {
 		t.Errorf("a file without secrets: %v", err)
 	}
 }
@@ -369,7 +369,7 @@ func TestRekeyFilesOfSOPS(t *testing.T) {
 	r, k := pair(t)
 	for _, name := range []string{"sops-encrypted-regex.yaml", "sops-default.yaml", "sops-encrypted-suffix.yaml", "sops-regex-mac-all.yaml"} {
 		doc := fixture(t, name)
-		_, err := Rekey(t.Context(), doc, []string{r}, fixtureKeys(t), true, now)
+		_, err := Rekey(t.Context(), doc, AccessOf(r), fixtureKeys(t), true, now)
 		if name == "sops-default.yaml" {
 			// It has an encrypted comment.
 			if list, _ := errors.AsType[diag.List](err); len(list) != 1 || list[0].Code != codeRekey || list[0].Position.Line != 1 {
@@ -380,7 +380,7 @@ func TestRekeyFilesOfSOPS(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		done, _ := Rekey(t.Context(), doc, []string{r}, fixtureKeys(t), true, now)
+		done, _ := Rekey(t.Context(), doc, AccessOf(r), fixtureKeys(t), true, now)
 		if !tree.Identical(mustOpen(t, done, k), mustOpen(t, doc, fixtureKeys(t))) {
 			t.Errorf("%s: other values", name)
 		}

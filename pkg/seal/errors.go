@@ -2,6 +2,7 @@ package seal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -11,6 +12,8 @@ import (
 type NoIdentityError struct {
 	File       string   // "" where it is no file of the repository
 	Recipients []string // to whom it is sealed, in its order; none where the format does not say
+	Groups     int      // in how many key groups those are; 0 where each opens it alone
+	Threshold  int      // of how many of the groups it takes a key
 	Tried      []Tried  // where identities were looked for, in order
 }
 
@@ -26,7 +29,11 @@ func (e *NoIdentityError) Error() string {
 	if e.File != "" {
 		b.WriteString(e.File + ": ")
 	}
-	b.WriteString("no identity here opens it")
+	if e.Groups > 0 {
+		fmt.Fprintf(&b, "it takes keys of %d of its %d key groups, and there are too few here", e.Threshold, e.Groups)
+	} else {
+		b.WriteString("no identity here opens it")
+	}
 	if len(e.Recipients) > 0 {
 		b.WriteString("; it is sealed to " + strings.Join(e.Recipients, ", "))
 	}
@@ -38,6 +45,15 @@ func (e *NoIdentityError) Error() string {
 	return b.String()
 }
 
+// Wanted names the keys that open it: "one of age1…", or "keys of 2 of 3 groups, of age1…".
+func (e *NoIdentityError) Wanted() string {
+	all := strings.Join(e.Recipients, ", ")
+	if e.Groups > 0 {
+		return fmt.Sprintf("keys of %d of %d groups, of %s", e.Threshold, e.Groups, all)
+	}
+	return "one of " + all
+}
+
 // hinted adds the next step: what stands in the way of an identity that is there, or where to put one.
 func (e *NoIdentityError) hinted(file string) error {
 	for _, t := range e.Tried {
@@ -45,8 +61,21 @@ func (e *NoIdentityError) hinted(file string) error {
 			return diag.WithHint(e, "run it in a terminal to be asked for the passphrase of %s, or use a key without one", t.Where)
 		}
 	}
+	if e.Groups > 0 {
+		return diag.WithHint(e, "bring the private keys of enough groups together: in %s, in SOPS_AGE_KEY_FILE, or of other kinds (SSH, GnuPG, Vault)", file)
+	}
 	return diag.WithHint(e, "put the private key of one of these recipients into %s, or name its file in SOPS_AGE_KEY_FILE; "+
 		"without one, ask somebody who can open it to add your public key", file)
+}
+
+// add takes in where identities for one of several groups were looked for. That a place has none for it says little: it may for
+// others.
+func (e *NoIdentityError) add(places []Tried) {
+	for _, t := range places {
+		if t.Problem != problemNoMatch && !slices.Contains(e.Tried, t) {
+			e.Tried = append(e.Tried, t)
+		}
+	}
 }
 
 // MACError says that the secrets of a file are not those that it was sealed with.

@@ -129,19 +129,17 @@ func (e *editor) plainLeft(edited *yamldoc.Doc) error {
 
 // create adds the block to a document that has none.
 func (e *editor) create(edited *yamldoc.Doc, mac string, now time.Time) (*yamldoc.Doc, error) {
-	to, err := parseRecipients(e.o.Recipients)
+	to, err := parseAccess(e.o.Access)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
+	}
+	entries, err := to.seal(e.ctx, e.key, now)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 	}
 	b := &block{EncryptedRegex: e.after.pattern, LastModified: timeText(now), MAC: mac, MACOnlyEncrypted: true, Version: formatVersion}
-	for _, r := range to {
-		sealed, err := r.entry(e.ctx, e.key, now)
-		if err != nil {
-			return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
-		}
-		if err := b.add(sealed); err != nil {
-			return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
-		}
+	if err := b.add(entries, to.access); err != nil {
+		return nil, fmt.Errorf("encrypt %s: %w", e.doc.File(), err)
 	}
 	return b.appendTo(edited)
 }

@@ -123,33 +123,49 @@ func (k *Keyring) DefaultIdentityFile() string {
 	return filepath.Join(dir, "sops", "age", "keys.txt")
 }
 
-// dataKey opens a file's data key with the first identity that can.
+// dataKey opens a file's data key with the first identity that can, or with those that can together.
 func (k *Keyring) dataKey(ctx context.Context, m *Metadata) (*dataKey, error) {
 	if k == nil {
-		return nil, (&NoIdentityError{File: m.file, Recipients: slices.Clone(m.Recipients)}).hinted("the keyring")
+		return nil, (&NoIdentityError{File: m.file, Recipients: m.Access.Recipients()}).hinted("the keyring")
 	}
 	k.load()
-	s := &search{k: k, ctx: ctx}
-	for _, e := range m.entries {
-		if e.kind == pgpKey {
-			s.pgp = append(s.pgp, e)
-			continue
+	if m.Access.Grouped() {
+		raw, missing, err := k.sharedKey(ctx, m)
+		if err != nil {
+			return nil, err
 		}
-		if e.kind == transitList {
-			s.vault = append(s.vault, e)
-			continue
+		if missing != nil {
+			return nil, missing.hinted(k.hintFile())
 		}
-		s.targets = append(s.targets, target{e.recipient, func(id age.Identity) ([]byte, error) { return decryptArmored(e.enc, id) }})
+		return dataKeyFrom(raw)
 	}
+	s := k.search(ctx, m, 0)
 	raw, err := s.run()
 	if err != nil {
 		return nil, err
 	}
 	if raw == nil {
-		err := &NoIdentityError{File: m.file, Recipients: slices.Clone(m.Recipients), Tried: s.report()}
+		err := &NoIdentityError{File: m.file, Recipients: m.Access.Recipients(), Tried: s.report()}
 		return nil, err.hinted(k.hintFile())
 	}
 	return dataKeyFrom(raw)
+}
+
+// search prepares to open what a file has sealed to one of its groups.
+func (k *Keyring) search(ctx context.Context, m *Metadata, group int) *search {
+	s := &search{k: k, ctx: ctx}
+	for _, e := range m.entries {
+		switch {
+		case e.group != group:
+		case e.kind == pgpKey:
+			s.pgp = append(s.pgp, e)
+		case e.kind == transitList:
+			s.vault = append(s.vault, e)
+		default:
+			s.targets = append(s.targets, target{e.recipient, func(id age.Identity) ([]byte, error) { return decryptArmored(e.enc, id) }})
+		}
+	}
+	return s
 }
 
 // OpenAge decrypts an age file, binary or armored, with the first identity of a keyring that can.

@@ -68,7 +68,7 @@ func writeFile(t testing.TB, path string, data []byte) string {
 
 func sealedTo(t testing.TB, recipients ...string) *yamldoc.Doc {
 	t.Helper()
-	return mustEdit(t, parse(t, "a: 1\n"), Options{Recipients: recipients, Now: now}, secretChange(t, "token", "abc"))
+	return mustEdit(t, parse(t, "a: 1\n"), Options{Access: AccessOf(recipients...), Now: now}, secretChange(t, "token", "abc"))
 }
 
 // TestPlacesOfIdentities puts one identity into each place that SOPS knows, alone.

@@ -28,12 +28,12 @@ type Merger struct {
 	// Locked says why nothing could be decrypted; nil with a key, and where there is nothing to decrypt.
 	Locked *NoIdentityError
 
-	sides      []*side // the one whose block is kept first; those without a block are left out
-	base       *side   // nil without a block
-	rule       rule
-	recipients []string
-	key        *dataKey
-	fresh      bool // key is none of the sides'
+	sides  []*side // the one whose block is kept first; those without a block are left out
+	base   *side   // nil without a block
+	rule   rule
+	access Access
+	key    *dataKey
+	fresh  bool // key is none of the sides'
 }
 
 // side is one version that has a block.
@@ -82,7 +82,9 @@ func NewMerger(ctx context.Context, v Versions, k *Keyring, shared func() []stri
 	if err := m.chooseRule(); err != nil {
 		return nil, err
 	}
-	m.recipients = m.mergeRecipients()
+	if err := m.mergeAccess(); err != nil {
+		return nil, err
+	}
 	if len(m.sides) == 2 && !ours.sharesKey(theirs) && !haveCommon(ours.m.Recipients, theirs.m.Recipients, shared) {
 		return nil, diag.List{finding(codeMixed, theirs.m.Pos, blockKey,
 			"the two sides are encrypted to nobody in common: Git may have taken another owner's file for this one renamed",
@@ -207,25 +209,23 @@ func (m *Merger) chooseRule() error {
 	return err
 }
 
-// mergeRecipients gives those that stay and those that came: who was taken out on one side is out.
-func (m *Merger) mergeRecipients() []string {
-	ours := m.sides[0].m.Recipients
+// mergeAccess finds who opens the outcome.
+func (m *Merger) mergeAccess() error {
+	m.access = m.sides[0].m.Access
 	if len(m.sides) == 1 {
-		return ours
+		return nil
 	}
-	theirs := m.sides[1].m.Recipients
-	var base []string
+	var base *Access
 	if m.base != nil {
-		base = m.base.m.Recipients
+		base = &m.base.m.Access
 	}
-	var out []string
-	for _, r := range slices.Concat(ours, theirs) {
-		gone := slices.Contains(base, r) && (!slices.Contains(ours, r) || !slices.Contains(theirs, r))
-		if !gone && !slices.Contains(out, r) {
-			out = append(out, r)
-		}
+	var ok bool
+	if m.access, ok = mergeAccess(base, m.access, m.sides[1].m.Access); !ok {
+		return diag.List{finding(codeMixed, m.sides[1].m.Pos, blockKey+"."+keyGroups,
+			"the two sides are encrypted to different key groups, both of them other than before",
+			"take one side's file, set what the other side changed again, and bring the file in line with the tenant's policy: lcm keys sync")}
 	}
-	return out
+	return nil
 }
 
 // unlock gets the data keys of the sides and checks what they sealed.
@@ -258,9 +258,7 @@ func (m *Merger) unlock(ctx context.Context, k *Keyring) error {
 // chooseKey keeps the data key of a side that nobody who is out knows, or makes a new one. That a side took somebody out and
 // left the data key as it was is its own choice.
 func (m *Merger) chooseKey() error {
-	knowsNobodyOut := func(s *side) bool {
-		return !slices.ContainsFunc(s.m.Recipients, func(r string) bool { return !slices.Contains(m.recipients, r) })
-	}
+	knowsNobodyOut := func(s *side) bool { return s.m.Access.Within(m.access) }
 	if len(m.sides) == 2 && !m.sides[0].sharesKey(m.sides[1]) && !knowsNobodyOut(m.sides[0]) {
 		slices.Reverse(m.sides)
 		if !knowsNobodyOut(m.sides[0]) {

@@ -61,7 +61,7 @@ func (m *Merger) Fits(ctx context.Context, doc *yamldoc.Doc, k *Keyring) bool {
 		return false
 	}
 	meta, err := Inspect(doc)
-	if err != nil || meta == nil || !sameSet(meta.Recipients, m.recipients) || meta.rule.pattern != m.rule.pattern {
+	if err != nil || meta == nil || !meta.Access.Equal(m.access) || meta.rule.pattern != m.rule.pattern {
 		return false
 	}
 	key := m.key
@@ -85,7 +85,7 @@ func (m *Merger) blockEdits(ctx context.Context, from *side, sealed bool, merged
 		return nil, false, err
 	}
 	if ok && (m.fresh || !slices.Equal(entries, from.m.entries)) {
-		edits = append(edits, entryEdits(from.m, entries)...)
+		edits = append(edits, entryEdits(from.m, entries, m.access)...)
 	}
 	switch {
 	case sealed:
@@ -104,13 +104,16 @@ func (m *Merger) blockEdits(ctx context.Context, from *side, sealed bool, merged
 // entriesFor gives the data key as it is encrypted to each recipient of the outcome: as it stands in a version with the same
 // data key, else anew.
 func (m *Merger) entriesFor(ctx context.Context, from *side, now time.Time) (entries []entry, ok bool, err error) {
-	if m.recipientsOf(from) && !m.fresh && (m.key == nil || bytes.Equal(m.key.raw, from.key.raw)) {
+	if from.m.Access.Equal(m.access) && !m.fresh && (m.key == nil || bytes.Equal(m.key.raw, from.key.raw)) {
 		return from.m.entries, true, nil
 	}
 	if other := from.m.otherKeys; other != "" {
 		return nil, false, rekeyFaults(from.doc, from.m, false)
 	}
-	for _, r := range m.recipients {
+	if m.access.Grouped() {
+		return m.newShares(ctx, from, now)
+	}
+	for _, r := range m.access.Recipients() {
 		e, found := m.entryOf(from, r)
 		if !found {
 			if m.key == nil {
@@ -120,7 +123,7 @@ func (m *Merger) entriesFor(ctx context.Context, from *side, now time.Time) (ent
 			if err != nil {
 				return nil, false, fmt.Errorf("merge %s: %w", from.doc.File(), err)
 			}
-			if e, err = to[0].entry(ctx, m.key, now); err != nil {
+			if e, err = to[0].entry(ctx, m.key.raw, now); err != nil {
 				return nil, false, fmt.Errorf("merge %s: %w", from.doc.File(), err)
 			}
 		}
@@ -129,7 +132,28 @@ func (m *Merger) entriesFor(ctx context.Context, from *side, now time.Time) (ent
 	return entries, true, nil
 }
 
-func (m *Merger) recipientsOf(s *side) bool { return sameSet(s.m.Recipients, m.recipients) }
+// newShares gives the data key as it is encrypted to key groups: as it stands in a side with the same data key that has these
+// groups, else split anew.
+func (m *Merger) newShares(ctx context.Context, from *side, now time.Time) (entries []entry, ok bool, err error) {
+	if !m.fresh {
+		for _, s := range m.sides {
+			if s.m.Access.Equal(m.access) && (m.key == nil && from.sharesKey(s) || m.key != nil && bytes.Equal(s.key.raw, m.key.raw)) {
+				return s.m.entries, true, nil
+			}
+		}
+	}
+	if m.key == nil {
+		return nil, false, nil
+	}
+	to, err := parseAccess(m.access)
+	if err == nil {
+		entries, err = to.seal(ctx, m.key, now)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("merge %s: %w", from.doc.File(), err)
+	}
+	return entries, true, nil
+}
 
 func (m *Merger) entryOf(from *side, recipient string) (entry, bool) {
 	if m.fresh {
@@ -140,7 +164,7 @@ func (m *Merger) entryOf(from *side, recipient string) (entry, bool) {
 		if m.key != nil {
 			same = bytes.Equal(s.key.raw, m.key.raw)
 		}
-		if i := slices.IndexFunc(s.m.entries, func(e entry) bool { return e.recipient == recipient }); same && i >= 0 {
+		if i := slices.IndexFunc(s.m.entries, func(e entry) bool { return e.recipient == recipient }); same && i >= 0 && !s.m.Access.Grouped() {
 			return s.m.entries[i], true
 		}
 	}
@@ -274,7 +298,7 @@ func (m *Merger) prove(done, merged *yamldoc.Doc) error {
 	if err != nil {
 		return fmt.Errorf("check the merged %s: %w", done.File(), err)
 	}
-	if !sameSet(meta.Recipients, m.recipients) {
+	if !meta.Access.Equal(m.access) {
 		return fmt.Errorf("check the merged %s: its recipients are not those that were merged", done.File())
 	}
 	if _, err := open(done, meta, m.key, false); err != nil {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ const (
 
 	transitList = "hc_vault" // to keys of Vault's transit engine
 
+	keyGroups       = "key_groups"       // instead of these lists, groups that have them
+	shamirThreshold = "shamir_threshold" // of how many groups it takes a key
+
 	// formatVersion is the version of SOPS whose format is written.
 	formatVersion = "3.13.3"
 
@@ -26,7 +30,8 @@ const (
 
 // Metadata is what a file's sops block says. Nothing of it is authenticated but LastModified.
 type Metadata struct {
-	Recipients       []string // in the file's order, in the canonical form of [Recipient] where they parse
+	Recipients       []string // in the file's order, in the canonical form of [Recipient] where they parse; one may be in several groups
+	Access           Access   // of these
 	EncryptedRegex   string   // "" where the file selects its secrets in another way
 	MACOnlyEncrypted bool
 	LastModified     time.Time
@@ -35,12 +40,14 @@ type Metadata struct {
 	RecipientPos     []diag.Position // of each recipient
 	Others           []OtherKey      // keys that are not supported here and open the file too
 
-	file      string
-	rule      rule
-	entries   []entry
-	mac       string
-	macPos    diag.Position
-	otherKeys string // a kind of keys that are not supported and that the file is encrypted to, "" if none
+	file         string
+	rule         rule
+	entries      []entry
+	mac          string
+	macPos       diag.Position
+	grouped      bool   // the keys stand in key_groups, be it one
+	hasThreshold bool   // shamir_threshold is there
+	otherKeys    string // a kind of keys that are not supported and that the file is encrypted to, "" if none
 }
 
 // OtherKey is a key of a kind that is not supported here, to which a file is encrypted too.
@@ -50,9 +57,10 @@ type OtherKey struct {
 	Pos  diag.Position
 }
 
-// entry is the data key, encrypted to one recipient.
+// entry is the data key, or its group's share of it, encrypted to one recipient.
 type entry struct {
 	kind      string // the list that it stands in: ageKey, pgpKey or transitList
+	group     int    // the group that this list is of, from 0
 	recipient string // canonical where it parses
 	text      string // as it stands in the file
 	enc       string // an armored age file or PGP message, or what Vault made of it
@@ -177,57 +185,116 @@ func (r *metadataReader) rule() {
 }
 
 func (r *metadataReader) keys() {
-	if n := r.block.Field("key_groups"); present(n) {
-		r.fault(codeUnsupported, n, "key_groups", "key groups (Shamir's secret sharing) are not supported",
-			"decrypt the file with sops, and encrypt it again to one group of age recipients")
+	groups := r.block.Field(keyGroups)
+	r.m.hasThreshold = r.block.Field(shamirThreshold) != nil
+	if !present(groups) {
+		r.group(r.block, 0, "")
+		r.m.Access.Groups = [][]string{r.m.Recipients}
 		return
 	}
+	r.m.grouped = true
+	for _, list := range append(slices.Clone(otherKeys[:]), ageKey, pgpKey, transitList) {
+		if present(r.block.Field(list)) {
+			r.fault(codeMetadata, groups, keyGroups, "there are key_groups and keys in none of them", hintRestore)
+			return
+		}
+	}
+	if groups.Kind != tree.List {
+		r.fault(codeMetadata, groups, keyGroups, fmt.Sprintf("key_groups must be a list, this is a %s", groups.Kind), hintRestore)
+		return
+	}
+	for i, group := range groups.Items() {
+		before := len(r.m.Recipients)
+		r.group(group, i, fmt.Sprintf("%s[%d]", keyGroups, i))
+		r.m.Access.Groups = append(r.m.Access.Groups, slices.Clip(r.m.Recipients[before:]))
+	}
+	if !r.m.Access.Grouped() || len(r.faults) > 0 {
+		return
+	}
+	r.threshold(groups)
+}
+
+// threshold reads of how many groups it takes a key.
+func (r *metadataReader) threshold(groups *tree.Node) {
+	r.m.Access.Threshold = groups.Len() // as SOPS takes it where nothing is said
+	if n := r.block.Field(shamirThreshold); present(n) {
+		var err error
+		if r.m.Access.Threshold, err = strconv.Atoi(n.Reveal()); err != nil || n.Kind != tree.Int {
+			r.fault(codeMetadata, n, shamirThreshold, shamirThreshold+" must be a number", hintRestore)
+			return
+		}
+	}
+	if err := r.m.Access.checkThreshold(); err != nil {
+		r.fault(codeMetadata, r.block.Field(shamirThreshold), shamirThreshold, err.Error(), hintRestore)
+	}
+}
+
+// group reads the lists of keys of a block, or of one of its groups.
+func (r *metadataReader) group(lists *tree.Node, group int, path string) {
+	if lists.Kind != tree.Map {
+		r.fault(codeMetadata, lists, path, fmt.Sprintf("a key group must be a map, this is a %s", lists.Kind), hintRestore)
+		return
+	}
+	if path != "" {
+		path += "."
+	}
+	other := ""
 	for _, key := range otherKeys {
-		n := r.block.Field(key)
+		n := lists.Field(key)
 		if !present(n) {
 			continue
 		}
-		if r.m.otherKeys == "" {
-			r.m.otherKeys = key
+		if other == "" {
+			other = key
 		}
 		for _, item := range n.Items() {
 			r.m.Others = append(r.m.Others, OtherKey{key, otherName(item), item.Pos})
 		}
 	}
-	list := r.block.Field(ageKey)
-	if !present(list) && !present(r.block.Field(pgpKey)) && !present(r.block.Field(transitList)) {
-		what := "the block names no recipients"
-		code, hint := codeMetadata, hintRestore
-		if other := r.m.otherKeys; other != "" {
+	if r.m.otherKeys == "" {
+		r.m.otherKeys = other
+	}
+	list := lists.Field(ageKey)
+	if !present(list) && !present(lists.Field(pgpKey)) && !present(lists.Field(transitList)) {
+		what, code, hint := "the block names no recipients", codeMetadata, hintRestore
+		if path != "" {
+			what = "the key group names no recipients"
+		}
+		if other != "" && path == "" {
 			code, what = codeUnsupported, fmt.Sprintf("the file is encrypted to %s keys only, which are not supported", other)
 			hint = "add an age recipient with sops: sops rotate --in-place --add-age age1… " + r.m.file
-			list = r.block.Field(other)
+			list = lists.Field(other)
+		} else if other != "" {
+			return // its share cannot be had; others may do
 		}
-		r.fault(code, list, ageKey, what, hint)
+		if list == nil && path != "" {
+			list = lists
+		}
+		r.fault(code, list, path+ageKey, what, hint)
 		return
 	}
-	r.list(ageKey, "recipient")
-	r.list(pgpKey, "fp")
-	r.list(transitList, "key_name")
+	r.list(lists, group, path, ageKey, "recipient")
+	r.list(lists, group, path, pgpKey, "fp")
+	r.list(lists, group, path, transitList, "key_name")
 }
 
 // list reads one of the lists of recipients.
-func (r *metadataReader) list(key, name string) {
-	list := r.block.Field(key)
+func (r *metadataReader) list(lists *tree.Node, group int, path, key, name string) {
+	list := lists.Field(key)
 	if !present(list) {
 		return
 	}
-	if list.Kind != tree.List || list.Len() > maxRecipients {
-		r.fault(codeMetadata, list, key, fmt.Sprintf("%s must be a list of at most %d recipients", key, maxRecipients), hintRestore)
+	if list.Kind != tree.List || list.Len()+len(r.m.entries) > maxRecipients {
+		r.fault(codeMetadata, list, path+key, fmt.Sprintf("%s must be a list of at most %d recipients", key, maxRecipients), hintRestore)
 		return
 	}
 	for i, item := range list.Items() {
 		recipient, enc := item.Field(name), item.Field("enc")
 		if recipient == nil || enc == nil || recipient.Kind != tree.String || enc.Kind != tree.String {
-			r.fault(codeMetadata, item, fmt.Sprintf("%s[%d]", key, i), name+" and enc must be strings", hintRestore)
+			r.fault(codeMetadata, item, fmt.Sprintf("%s%s[%d]", path, key, i), name+" and enc must be strings", hintRestore)
 			continue
 		}
-		e := entry{kind: key, text: recipient.Reveal(), enc: enc.Reveal()}
+		e := entry{kind: key, group: group, text: recipient.Reveal(), enc: enc.Reveal()}
 		text := strings.TrimSpace(e.text)
 		if key == pgpKey {
 			text = pgpPrefix + text

@@ -89,7 +89,7 @@ func TestSealed(t *testing.T) {
 
 func TestSealedMarksPlaintext(t *testing.T) {
 	r, k := pair(t)
-	doc := mustEdit(t, parse(t, "name: x\n"), Options{Recipients: []string{r}, Now: now}, secretChange(t, "token", "abc"))
+	doc := mustEdit(t, parse(t, "name: x\n"), Options{Access: AccessOf(r), Now: now}, secretChange(t, "token", "abc"))
 	doc = parse(t, "db:\n  token: in the clear\n"+string(doc.Source()))
 	sealed, err := Sealed(doc)
 	if err != nil {
@@ -159,7 +159,7 @@ func tampered(t *testing.T, doc *yamldoc.Doc) map[string][]byte {
 
 func TestTamperingIsFound(t *testing.T) {
 	r, k := pair(t)
-	ours := mustEdit(t, parse(t, "plain: 1\n"), Options{Recipients: []string{r}, Now: now},
+	ours := mustEdit(t, parse(t, "plain: 1\n"), Options{Access: AccessOf(r), Now: now},
 		secretChange(t, "a.token", "first"), secretChange(t, "a.pin", "1234"), secretChange(t, "b.token", "second"),
 		Change{Path: path(t, "b.hosts"), Secret: true, Value: tree.NewList(tree.NewString("h1"), tree.NewString("h2"), tree.NewBool(true))})
 	for _, c := range []struct {
@@ -263,9 +263,16 @@ func TestInspectRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	age := "    age:\n        - enc: x\n          recipient: age1sduxnjf2e0yapzqeg44mfyzll5sm4nptykph488ysq2uzzexmf3sy9vztu\n"
+	groups := "    key_groups:\n" + strings.Repeat("        - age:\n            - {enc: x, recipient: age1sduxnjf2e0yapzqeg44mfyzll5sm4nptykph488ysq2uzzexmf3sy9vztu}\n", 2)
 	for _, c := range []struct{ name, old, new, want string }{
 		{"not a map", good, "sops: yes\n", "seal-metadata sops"},
-		{"key groups", age, "    key_groups:\n        - age: []\n", "seal-unsupported sops.key_groups"},
+		{"a key group without keys", age, "    key_groups:\n        - age: []\n", "seal-metadata sops.key_groups[0].age"},
+		{"a key group that is none", age, "    key_groups:\n        - x\n", "seal-metadata sops.key_groups[0]"},
+		{"key groups that are none", age, "    key_groups: x\n", "seal-metadata sops.key_groups"},
+		{"key groups and a key in none", age, age + "    key_groups:\n        - {}\n", "seal-metadata sops.key_groups"},
+		{"a group of one", age, groups + "    shamir_threshold: 1\n", "seal-metadata sops.shamir_threshold"},
+		{"more than there are", age, groups + "    shamir_threshold: 3\n", "seal-metadata sops.shamir_threshold"},
+		{"no number", age, groups + "    shamir_threshold: two\n", "seal-metadata sops.shamir_threshold"},
 		{"kms only", age, "    kms:\n        - arn: a\n", "seal-unsupported sops.age"},
 		{"kms only", age, "    kms:\n        - arn: a\n    age: []\n", "seal-unsupported sops.age"},
 		{"a pgp key without a message", age, "    pgp:\n        - fp: a\n    age: []\n", "seal-metadata sops.pgp[0]"},
@@ -304,6 +311,7 @@ func TestInspectRefuses(t *testing.T) {
 func FuzzInspect(f *testing.F) {
 	f.Add([]byte("a: 1\nsops:\n  age:\n    - recipient: age1\n      enc: x\n  mac: m\n  lastmodified: t\n"))
 	f.Add([]byte("sops: {age: [1, null, {recipient: [], enc: {}}], key_groups: x, mac: [], version: {}}\n"))
+	f.Add([]byte("sops: {key_groups: [{age: [{recipient: age1, enc: x}]}, {kms: [{arn: a}]}], shamir_threshold: 2, mac: x, lastmodified: 2025-11-21T10:30:00Z}\n"))
 	f.Add([]byte("x: &a {k: " + sampleENC + "}\ny: *a\nz: {<<: *a}\nsops: {age: [{recipient: a, enc: b}], mac: c, lastmodified: \"2025-11-21T10:30:00Z\"}\n"))
 	for _, name := range []string{"sops-encrypted-regex.yaml", "sops-default.yaml"} {
 		f.Add(fixture(f, name).Source())
@@ -333,7 +341,7 @@ func FuzzInspect(f *testing.F) {
 
 func TestAliases(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Now: now, Keyring: k}
+	o := Options{Access: AccessOf(r), Now: now, Keyring: k}
 	sealed := mustEdit(t, parse(t, "base: &base\n  timeout: 3\nsvc:\n  <<: *base\n  name: x\n"), o, secretChange(t, "svc.token", "abc"))
 	if got := reveal(t, mustOpen(t, sealed, k), "svc.token"); got != "abc" {
 		t.Errorf("a secret beside a merge key opens as %q", got)
@@ -403,7 +411,7 @@ func mustSealed(t *testing.T, doc *yamldoc.Doc) *tree.Node {
 
 func TestEncryptedCommentInList(t *testing.T) {
 	r, k := pair(t)
-	doc := mustEdit(t, parse(t, "a: 1\n"), Options{Recipients: []string{r}, Now: now},
+	doc := mustEdit(t, parse(t, "a: 1\n"), Options{Access: AccessOf(r), Now: now},
 		Change{Path: path(t, "hosts"), Secret: true, Value: tree.NewList(tree.NewString("h1"))})
 	comment := withKey(t, doc, k).seal([]byte(" why"), typeComment, "hosts:")
 	doc, err := doc.Apply(yamldoc.Edit{Path: path(t, "hosts[1]"), Value: tree.NewString(comment)})

@@ -39,10 +39,10 @@ func gpg(getenv func(string) string) string {
 
 // wrapPGP encrypts a data key to a PGP key of the user's keyring with GnuPG. The fingerprint says whose key it is: that policy
 // names it is all the trust that is needed.
-func wrapPGP(ctx context.Context, fingerprint string, key *dataKey) (string, error) {
+func wrapPGP(ctx context.Context, fingerprint string, raw []byte) (string, error) {
 	cmd := exec.CommandContext(ctx, gpg(os.Getenv), "--batch", "--no-tty", "--yes", "--no-default-recipient", "--no-encrypt-to", "--trust-model", "always",
 		"--armor", "--encrypt", "--recipient", fingerprint)
-	cmd.Stdin = bytes.NewReader(key.raw)
+	cmd.Stdin = bytes.NewReader(raw)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {

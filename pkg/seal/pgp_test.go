@@ -46,7 +46,7 @@ func TestPGPKeysOpenBesideAgesAndAlone(t *testing.T) {
 	age, ageKeys := pair(t)
 	pgp := "pgp:" + strings.ToLower(fps[0])
 	doc, err := Edit(t.Context(), parse(t, "plain: 1\n"), []Change{{Path: tree.Keys("token"), Value: tree.NewString("tok-1"), Secret: true}},
-		Options{Recipients: []string{age, pgp}, Now: time.Unix(1e9, 0)})
+		Options{Access: AccessOf(age, pgp), Now: time.Unix(1e9, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +70,11 @@ func TestPGPKeysOpenBesideAgesAndAlone(t *testing.T) {
 	check("by age", ageKeys)
 
 	// Another PGP key, with the data key that is there; then without age, and with a new data key.
-	if doc, err = Rekey(t.Context(), doc, []string{age, pgp, "pgp:" + fps[1]}, ageKeys, false, time.Time{}); err != nil {
+	if doc, err = Rekey(t.Context(), doc, AccessOf(age, pgp, "pgp:"+fps[1]), ageKeys, false, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	check("with another", ageKeys)
-	if doc, err = Rekey(t.Context(), doc, []string{"pgp:" + fps[1]}, ageKeys, true, time.Time{}); err != nil {
+	if doc, err = Rekey(t.Context(), doc, AccessOf("pgp:"+fps[1]), ageKeys, true, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	check("by PGP alone", withGPG)
@@ -84,7 +84,7 @@ func TestPGPKeysOpenBesideAgesAndAlone(t *testing.T) {
 	if _, err := Open(t.Context(), doc, env(t, nil, nil)); err == nil {
 		t.Error("it opens for nobody's keyring")
 	}
-	if doc, err = Rekey(t.Context(), doc, []string{age}, withGPG, true, time.Time{}); err != nil {
+	if doc, err = Rekey(t.Context(), doc, AccessOf(age), withGPG, true, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	check("by age again", ageKeys)

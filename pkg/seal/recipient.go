@@ -168,25 +168,25 @@ func parseRecipients(texts []string) ([]Recipient, error) {
 	return out, nil
 }
 
-// entry encrypts a data key to one recipient.
-func (r Recipient) entry(ctx context.Context, key *dataKey, now time.Time) (entry, error) {
+// entry encrypts a data key, or a share of one, to one recipient.
+func (r Recipient) entry(ctx context.Context, raw []byte, now time.Time) (entry, error) {
 	if r.pgp != "" {
-		enc, err := wrapPGP(ctx, r.pgp, key)
-		return entry{pgpKey, r.text, r.pgp, enc, timeText(now)}, err
+		enc, err := wrapPGP(ctx, r.pgp, raw)
+		return entry{kind: pgpKey, recipient: r.text, text: r.pgp, enc: enc, created: timeText(now)}, err
 	}
 	if r.transit != nil {
-		enc, err := wrapTransit(ctx, r.transit, key)
-		return entry{transitList, r.text, r.text, enc, timeText(now)}, err
+		enc, err := wrapTransit(ctx, r.transit, raw)
+		return entry{kind: transitList, recipient: r.text, text: r.text, enc: enc, created: timeText(now)}, err
 	}
-	enc, err := r.wrap(key)
-	return entry{ageKey, r.text, r.text, enc, ""}, err
+	enc, err := r.wrap(raw)
+	return entry{kind: ageKey, recipient: r.text, text: r.text, enc: enc}, err
 }
 
-// wrap encrypts a data key to an age recipient, as SOPS keeps it: an armored age file.
-func (r Recipient) wrap(key *dataKey) (string, error) {
+// wrap encrypts a data key, or a share of one, to an age recipient, as SOPS keeps it: an armored age file.
+func (r Recipient) wrap(raw []byte) (string, error) {
 	var b bytes.Buffer
 	a := armor.NewWriter(&b)
-	if err := encryptAge(a, key.raw, r.age); err != nil {
+	if err := encryptAge(a, raw, r.age); err != nil {
 		err = fmt.Errorf("seal to %s: %w", oneLine(r.text), err)
 		if _, missing := errors.AsType[*plugin.NotFoundError](err); missing {
 			return "", diag.WithHint(err, "encrypting to this key takes its plugin: install age-plugin-%s, and put it on PATH", pluginName(r.text))

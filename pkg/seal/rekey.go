@@ -2,9 +2,11 @@ package seal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,11 +15,11 @@ import (
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
-// Rekey changes who can open a document: it becomes encrypted to recipients, those that it has staying in its order. The
+// Rekey changes who can open a document: it becomes encrypted to those of access, those that it has staying in its order. The
 // data key stays unless newDataKey is set; then every secret is encrypted anew, with a new mac and lastmodified. Whoever
 // could open the file before knows the old data key: take a recipient out with a new one, and change the secrets at their
-// source. A document without secrets, or one that already is as wanted, comes back as it is. Errors are as of [Open].
-func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyring, newDataKey bool, now time.Time) (*yamldoc.Doc, error) {
+// source. Where there are key groups, all of them get new shares. A document without secrets, or one that already is as wanted, comes back as it is. Errors are as of [Open].
+func Rekey(ctx context.Context, doc *yamldoc.Doc, access Access, k *Keyring, newDataKey bool, now time.Time) (*yamldoc.Doc, error) {
 	m, err := Inspect(doc)
 	if err != nil {
 		return nil, err
@@ -28,15 +30,11 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 	if err := rekeyFaults(doc, m, newDataKey); err != nil {
 		return nil, err
 	}
-	to, err := parseRecipients(recipients)
+	to, err := parseAccess(access)
 	if err != nil {
 		return nil, fmt.Errorf("rekey %s: %w", doc.File(), err)
 	}
-	wanted := make([]string, len(to))
-	for i, r := range to {
-		wanted[i] = r.String()
-	}
-	if !newDataKey && sameSet(wanted, m.Recipients) {
+	if !newDataKey && m.sealedTo(to.access) {
 		return doc, nil
 	}
 	key, err := k.dataKey(ctx, m)
@@ -60,12 +58,12 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, recipients []string, k *Keyrin
 	if err != nil {
 		return nil, fmt.Errorf("rekey %s: %w", doc.File(), err)
 	}
-	edits = append(edits, entryEdits(m, entries)...)
+	edits = append(edits, entryEdits(m, entries, to.access)...)
 	done, err := doc.Apply(edits...)
 	if err != nil {
 		return nil, err
 	}
-	if err := proveRekey(done, root, wanted, key); err != nil {
+	if err := proveRekey(done, root, to.access, key); err != nil {
 		return nil, err
 	}
 	return done, nil
@@ -87,10 +85,13 @@ func rekeyFaults(doc *yamldoc.Doc, m *Metadata, newDataKey bool) error {
 	return nil
 }
 
-// sameSet reports whether two lists hold the same texts.
-func sameSet(a, b []string) bool {
-	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
-	return slices.Equal(slices.Compact(a), slices.Compact(b)) && len(a) == len(b)
+// sealedTo reports whether a file has this access, and each key of it once in its group.
+func (m *Metadata) sealedTo(a Access) bool {
+	n := 0
+	for _, group := range a.Groups {
+		n += len(group)
+	}
+	return n == len(m.entries) && m.Access.Equal(a)
 }
 
 // reseal encrypts every secret, and the mac, with a new data key. The mac itself stays: the values do.
@@ -124,68 +125,112 @@ func reseal(doc *yamldoc.Doc, m *Metadata, old *dataKey, now time.Time) (*dataKe
 }
 
 // entriesFor gives the data key as it is encrypted to each recipient. Without a new data key, what is sealed to a recipient that
-// stays is kept: one need not be able to seal to everybody's hardware token to add one recipient.
-func entriesFor(ctx context.Context, m *Metadata, to []Recipient, key *dataKey, all bool, now time.Time) ([]entry, error) {
-	byText := make(map[string]Recipient, len(to))
-	for _, r := range to {
-		byText[r.String()] = r
+// stays is kept: one need not be able to seal to everybody's hardware token to add one recipient. Shares are of one splitting,
+// and all new.
+func entriesFor(ctx context.Context, m *Metadata, to audience, key *dataKey, all bool, now time.Time) ([]entry, error) {
+	if all || to.access.Grouped() || m.Access.Grouped() {
+		return to.inOrderOf(m).seal(ctx, key, now)
+	}
+	have := map[string]entry{}
+	for _, e := range m.entries {
+		if _, ok := have[e.recipient]; !ok {
+			have[e.recipient] = e
+		}
 	}
 	var entries []entry
-	add := func(r Recipient) error {
-		e, err := r.entry(ctx, key, now)
-		entries = append(entries, e)
-		return err
-	}
-	for _, e := range m.entries {
-		r, ok := byText[e.recipient]
+	for _, r := range to.inOrderOf(m).groups[0] {
+		e, ok := have[r.String()]
 		if !ok {
-			continue
-		}
-		delete(byText, e.recipient)
-		if !all {
-			entries = append(entries, e)
-		} else if err := add(r); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range to {
-		if _, ok := byText[r.String()]; ok {
-			if err := add(r); err != nil {
+			var err error
+			if e, err = r.entry(ctx, key.raw, now); err != nil {
 				return nil, err
 			}
 		}
+		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
+// inOrderOf gives the recipients that a file without groups has in its order, then the others.
+func (t audience) inOrderOf(m *Metadata) audience {
+	if t.access.Grouped() || m.Access.Grouped() {
+		return t
+	}
+	at := func(r Recipient) int {
+		if i := slices.Index(m.Recipients, r.String()); i >= 0 {
+			return i
+		}
+		return len(m.Recipients)
+	}
+	group := slices.Clone(t.groups[0])
+	slices.SortStableFunc(group, func(a, b Recipient) int { return cmp.Compare(at(a), at(b)) })
+	return audience{t.access, [][]Recipient{group}}
+}
+
 // entryEdits gives the edits of a block that make these its entries.
-func entryEdits(m *Metadata, entries []entry) []yamldoc.Edit {
+func entryEdits(m *Metadata, entries []entry, access Access) []yamldoc.Edit {
 	var edits []yamldoc.Edit
+	before := make(map[string]bool)
+	for _, e := range m.entries {
+		before[e.kind] = before[e.kind] || !m.grouped
+	}
+	lists := map[string]*tree.Node{}
+	if !access.Grouped() {
+		lists = entryLists(entries, 0)
+	}
 	for _, list := range [...]string{ageKey, pgpKey, transitList} {
-		var items []*tree.Node
-		for _, e := range entries {
-			if e.kind == list {
-				items = append(items, e.node())
-			}
+		if lists[list] != nil || before[list] {
+			edits = append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, list), Value: lists[list]})
 		}
-		edit := yamldoc.Edit{Path: tree.Keys(blockKey, list)}
-		if len(items) > 0 {
-			edit.Value = tree.NewList(items...)
-		} else if !slices.ContainsFunc(m.entries, func(e entry) bool { return e.kind == list }) {
-			continue
+	}
+	switch {
+	case access.Grouped():
+		groups := make([]*tree.Node, len(access.Groups))
+		for i := range groups {
+			groups[i] = entryMap(entryLists(entries, i))
 		}
-		edits = append(edits, edit)
+		edits = append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, keyGroups), Value: tree.NewList(groups...)},
+			yamldoc.Edit{Path: tree.Keys(blockKey, shamirThreshold), Value: tree.NewInt(int64(access.Threshold))})
+	case m.grouped:
+		edits = append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, keyGroups)})
+		if m.hasThreshold {
+			edits = append(edits, yamldoc.Edit{Path: tree.Keys(blockKey, shamirThreshold)})
+		}
 	}
 	return edits
 }
 
+// entryLists gives the entries of a group as the lists of the block.
+func entryLists(entries []entry, group int) map[string]*tree.Node {
+	items := map[string][]*tree.Node{}
+	for _, e := range entries {
+		if e.group == group {
+			items[e.kind] = append(items[e.kind], e.node())
+		}
+	}
+	lists := map[string]*tree.Node{}
+	for kind, of := range items {
+		lists[kind] = tree.NewList(of...)
+	}
+	return lists
+}
+
+// entryMap gives the lists of a group in SOPS's order.
+func entryMap(lists map[string]*tree.Node) *tree.Node {
+	var fields []tree.Field
+	for _, key := range slices.Sorted(maps.Keys(lists)) {
+		fields = append(fields, tree.Field{Key: key, Value: lists[key]})
+	}
+	return tree.NewMap(fields...)
+}
+
 // proveRekey opens a result with its data key and compares it with what was meant.
-func proveRekey(done *yamldoc.Doc, want *tree.Node, recipients []string, key *dataKey) error {
+func proveRekey(done *yamldoc.Doc, want *tree.Node, access Access, key *dataKey) error {
 	m, err := Inspect(done)
 	if err != nil {
 		return fmt.Errorf("check the rekeyed %s: %w", done.File(), err)
 	}
-	if m == nil || !sameSet(m.Recipients, recipients) {
+	if m == nil || !m.sealedTo(access) {
 		return fmt.Errorf("check the rekeyed %s: %w", done.File(), errors.New("its recipients are not those that were set"))
 	}
 	got, err := open(done, m, key, false)

@@ -22,7 +22,7 @@ func TestResealRandomFiles(t *testing.T) {
 	k := seal.NewKeyring(seal.KeyringOptions{Home: t.TempDir(), Getenv: func(name string) string {
 		return map[string]string{"SOPS_AGE_KEY": identity.Reveal()}[name]
 	}})
-	o := seal.Options{Recipients: []string{recipient}, Keyring: k, Now: time.Unix(1_700_000_000, 0)}
+	o := seal.Options{Access: seal.AccessOf(recipient), Keyring: k, Now: time.Unix(1_700_000_000, 0)}
 	none := func(tree.Path) bool { return false }
 	for i := range uint64(300) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -21,7 +21,7 @@ func edited(t *testing.T) (sealed, text *yamldoc.Doc, k *Keyring) {
 	t.Helper()
 	r, k := pair(t)
 	sealed = mustEdit(t, parse(t, "# notes\nplain: 1 # kept\n\ndb:\n    user: 'x'   # who\n    retries: !override 3\n"),
-		Options{Recipients: []string{r}, Now: now}, secretChange(t, "db.password", "s3cr3t"), secretChange(t, "token", "two\nlines\n"), secretChange(t, "pin", "42"))
+		Options{Access: AccessOf(r), Now: now}, secretChange(t, "db.password", "s3cr3t"), secretChange(t, "token", "two\nlines\n"), secretChange(t, "pin", "42"))
 	text, err := Unsealed(t.Context(), sealed, k)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestResealNewSecrets(t *testing.T) {
 	})
 	t.Run("in a file without any", func(t *testing.T) {
 		r, k := pair(t)
-		o := Options{Recipients: []string{r}, Keyring: k, Now: now, SecretNames: []string{"a", "b", "plain"}}
+		o := Options{Access: AccessOf(r), Keyring: k, Now: now, SecretNames: []string{"a", "b", "plain"}}
 		done, err := Reseal(t.Context(), parse(t, ""), parse(t, "plain: 1\na: s3cr3t\n"), only("a"), o)
 		if err != nil || reveal(t, mustOpen(t, done, k), "a") != "s3cr3t" || !bytes.Contains(done.Source(), []byte("^(a|b)$")) {
 			t.Errorf("%s, %v", done.Source(), err)
@@ -181,7 +181,7 @@ func TestResealFilesOfSops(t *testing.T) {
 // Where the block stands, and how lines end, is the file's own matter.
 func TestResealOddFiles(t *testing.T) {
 	r, k := pair(t)
-	o := Options{Recipients: []string{r}, Keyring: k, Now: now}
+	o := Options{Access: AccessOf(r), Keyring: k, Now: now}
 	for name, c := range map[string]struct {
 		src  string
 		move func(string) string // of the sealed file

@@ -177,9 +177,9 @@ func (v vault) client() (*http.Client, error) {
 }
 
 // wrapTransit has a Vault encrypt a data key.
-func wrapTransit(ctx context.Context, k *transitKey, key *dataKey) (string, error) {
+func wrapTransit(ctx context.Context, k *transitKey, raw []byte) (string, error) {
 	home, _ := os.UserHomeDir()
-	enc, err := vault{os.Getenv, home}.call(ctx, k, "encrypt", "plaintext", base64.StdEncoding.EncodeToString(key.raw), "ciphertext")
+	enc, err := vault{os.Getenv, home}.call(ctx, k, "encrypt", "plaintext", base64.StdEncoding.EncodeToString(raw), "ciphertext")
 	if err != nil {
 		return "", diag.WithHint(fmt.Errorf("seal to the Vault key %s: %w", k, err), "%s", hintOr(err, "the token needs update on "+k.engine+"/encrypt/"+k.name))
 	}

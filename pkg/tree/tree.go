@@ -121,6 +121,9 @@ func NewBool(v bool) *Node { return &Node{Kind: Bool, text: strconv.FormatBool(v
 // NewString builds a string.
 func NewString(s string) *Node { return &Node{Kind: String, text: s} }
 
+// NewInt gives an integer.
+func NewInt(v int64) *Node { return &Node{Kind: Int, text: strconv.FormatInt(v, 10)} }
+
 // NewNumber builds an integer or a float that keeps its spelling. It fails for text that is no number in YAML 1.2 core
 // (octal 0o17, hexadecimal 0x1f, .inf and .nan included).
 func NewNumber(text string) (*Node, error) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -184,6 +185,12 @@ func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) dia
 			Message: fmt.Sprintf("the secrets are encrypted to %s, which %s does not name", strings.Join(extra, ", "), t.File),
 		})
 	}
+	if len(extra)+len(missing) == 0 && !meta.Access.Equal(t.Access()) {
+		list = append(list, diag.Finding{
+			Code: "key-groups", Severity: diag.Error, Position: at, Hint: hint,
+			Message: fmt.Sprintf("it takes %s to open the secrets, and by %s %s", takes(meta.Access), t.File, takes(t.Access())),
+		})
+	}
 	if len(missing) > 0 {
 		list = append(list, diag.Finding{
 			Code: "missing-recipient", Severity: diag.Error, Position: at, Hint: hint,
@@ -191,4 +198,16 @@ func recipients(f *workspace.File, meta *seal.Metadata, t *workspace.Tenant) dia
 		})
 	}
 	return list
+}
+
+// takes says which keys it takes to open a file.
+func takes(a seal.Access) string {
+	if !a.Grouped() {
+		return "one key"
+	}
+	sizes := make([]string, len(a.Groups))
+	for i, group := range a.Groups {
+		sizes[i] = strconv.Itoa(len(group))
+	}
+	return fmt.Sprintf("keys of %d of %d key groups (of %s keys)", a.Threshold, len(a.Groups), strings.Join(sizes, ", "))
 }

@@ -120,7 +120,7 @@ func (f *fixture) sealed(plain, key, value string, recipients ...string) string 
 	doc, err := yamldoc.Parse("config/acme/production/inference.yaml", []byte(plain))
 	f.must(err)
 	change := seal.Change{Path: tree.Keys(key), Value: tree.NewString(value), Secret: true}
-	doc, err = seal.Edit(f.t.Context(), doc, []seal.Change{change}, seal.Options{Recipients: recipients, Now: time.Unix(1e9, 0)})
+	doc, err = seal.Edit(f.t.Context(), doc, []seal.Change{change}, seal.Options{Access: seal.AccessOf(recipients...), Now: time.Unix(1e9, 0)})
 	f.must(err)
 	return string(doc.Source())
 }

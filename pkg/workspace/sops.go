@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
+	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -20,27 +22,50 @@ const SopsFile = ".sops.yaml"
 // SopsRulePath gives the path_regex of a tenant's rule in .sops.yaml.
 func SopsRulePath(tenant string) string { return "^" + address.Root + "/" + tenant + `/.*\.yaml$` }
 
-// sopsKinds are the lists of keys in a rule of .sops.yaml, and what stands before such a key in a tenant.yaml.
-var sopsKinds = [...]struct{ name, prefix string }{{"age", ""}, {"pgp", "pgp:"}, {"hc_vault_transit_uri", ""}}
+// sopsKinds are the lists of keys in a rule of .sops.yaml, in the rule itself and in its key groups, and what stands before
+// such a key in a tenant.yaml.
+var sopsKinds = [...]struct{ name, inGroup, prefix string }{{"age", "age", ""}, {"pgp", "pgp", "pgp:"}, {"hc_vault_transit_uri", "hc_vault", ""}}
 
-// SopsKeyList is one list of keys in a rule of .sops.yaml.
-type SopsKeyList struct {
-	Name string // age, pgp or hc_vault_transit_uri
-	Keys []string
-}
-
-// SopsKeys gives a tenant's keys as a rule of .sops.yaml has them.
-func SopsKeys(t *Tenant) []SopsKeyList {
-	var out []SopsKeyList
-	for _, kind := range sopsKinds {
-		list := SopsKeyList{Name: kind.name}
-		for _, key := range t.Keys() {
-			if sopsKindOf(key) == kind.name {
-				list.Keys = append(list.Keys, strings.TrimPrefix(key, kind.prefix))
+// SopsKeys gives a tenant's keys as the fields that a rule of .sops.yaml has for them.
+func SopsKeys(t *Tenant) []tree.Field {
+	access := t.Access()
+	var fields []tree.Field
+	if !access.Grouped() {
+		for _, kind := range sopsKinds {
+			if keys := sopsKeysOf(access.Recipients(), kind.name); len(keys) > 0 {
+				fields = append(fields, tree.Field{Key: kind.name, Value: tree.NewString(strings.Join(keys, ","))})
 			}
 		}
-		if len(list.Keys) > 0 {
-			out = append(out, list)
+		return fields
+	}
+	groups := make([]*tree.Node, len(access.Groups))
+	for i, group := range access.Groups {
+		var lists []tree.Field
+		for _, kind := range sopsKinds {
+			var keys []*tree.Node
+			for _, key := range sopsKeysOf(group, kind.name) {
+				keys = append(keys, tree.NewString(key))
+			}
+			if len(keys) > 0 {
+				lists = append(lists, tree.Field{Key: kind.inGroup, Value: tree.NewList(keys...)})
+			}
+		}
+		groups[i] = tree.NewMap(lists...)
+	}
+	return []tree.Field{
+		{Key: "key_groups", Value: tree.NewList(groups...)},
+		{Key: "shamir_threshold", Value: tree.NewInt(int64(access.Threshold))},
+	}
+}
+
+// sopsKeysOf gives those of some keys that stand in one list, as they do there.
+func sopsKeysOf(keys []string, list string) []string {
+	var out []string
+	for _, key := range keys {
+		for _, kind := range sopsKinds {
+			if kind.name == list && sopsKindOf(key) == list {
+				out = append(out, strings.TrimPrefix(key, kind.prefix))
+			}
 		}
 	}
 	return out
@@ -55,6 +80,38 @@ func sopsKindOf(key string) string {
 		return "hc_vault_transit_uri"
 	}
 	return "age"
+}
+
+// sopsAccess gives to whom a rule of .sops.yaml has the sops CLI encrypt.
+func sopsAccess(rule *tree.Node) seal.Access {
+	groups := rule.Field("key_groups").Items()
+	if len(groups) == 0 {
+		var have []string
+		for _, kind := range sopsKinds {
+			if keys := rule.Field(kind.name); keys != nil {
+				for key := range strings.SplitSeq(keys.Text(), ",") {
+					have = append(have, kind.prefix+strings.TrimSpace(key))
+				}
+			}
+		}
+		return seal.AccessOf(have...)
+	}
+	access := seal.Access{}
+	if n := rule.Field("shamir_threshold"); n != nil {
+		if v, err := parseCount(n); err == nil {
+			access.Threshold = int(min(v, math.MaxInt32))
+		}
+	}
+	for _, group := range groups {
+		var have []string
+		for _, kind := range sopsKinds {
+			for _, key := range group.Field(kind.inGroup).Items() {
+				have = append(have, kind.prefix+key.Text())
+			}
+		}
+		access.Groups = append(access.Groups, have)
+	}
+	return access
 }
 
 // IsOwnSopsRule reports whether a rule of .sops.yaml is one that is generated, by its path_regex.
@@ -105,18 +162,7 @@ func (s *Snapshot) SopsDrift(ctx context.Context) (diag.List, error) {
 			report(doc.Root().Pos, fmt.Sprintf("there is no rule for tenant %q, so the sops CLI would not know its recipients", name))
 			continue
 		}
-		var have []string
-		for _, kind := range sopsKinds {
-			if keys := rules[i].Field(kind.name); keys != nil {
-				for key := range strings.SplitSeq(keys.Text(), ",") {
-					have = append(have, kind.prefix+strings.TrimSpace(key))
-				}
-			}
-		}
-		want := t.Keys()
-		slices.Sort(have)
-		slices.Sort(want)
-		if !slices.Equal(have, want) {
+		if !sopsAccess(rules[i]).Equal(t.Access()) {
 			report(rules[i].Pos, fmt.Sprintf("the rule for tenant %q names other recipients than %s", name, t.File))
 		}
 	}

@@ -2,8 +2,10 @@ package workspace
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -19,6 +21,7 @@ type Tenant struct {
 	Owners      []string
 	Recipients  []Recipient // to whom the tenant's secrets are encrypted
 	Recovery    []Recipient // to whom they are encrypted for emergencies: the tenant's own, then the platform's
+	Threshold   int         // of how many key groups it takes a key to open them; 0 where each recipient opens them alone
 	NoPlatform  bool        // the platform's recovery keys do not open the tenant's secrets
 	Namespaces  []string    // the namespaces the tenant has; nil for all that have a layer
 	Quotas      Quotas
@@ -30,6 +33,8 @@ type Recipient struct {
 	Name string // whose key it is, for people
 	Key  string // canonical: age1…, ssh-ed25519 …
 	Pos  diag.Position
+
+	Group string // the key group that it is of; "" without groups, and for recovery keys, which are of every group
 }
 
 // TenantFile gives the path of a tenant's file.
@@ -69,6 +74,14 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 				}
 			})
 		},
+		"shamir_threshold": func(f tree.Field) {
+			n, err := parseCount(f.Value)
+			if err != nil || n > math.MaxInt32 {
+				d.report("tenant-groups", f.Value.Pos, fmt.Sprintf("shamir_threshold: %s is no count", f.Value.Text()), "write of how many key groups it takes a key, such as 2")
+				return
+			}
+			t.Threshold = int(n)
+		},
 		"platform_recovery": func(f tree.Field) { t.NoPlatform = !d.boolean(f) },
 		"namespaces": func(f tree.Field) {
 			t.Namespaces = []string{}
@@ -79,6 +92,7 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 		"quotas": func(f tree.Field) { d.quotas(f, &t.Quotas) },
 	})
 	d.version(doc.Root(), version)
+	d.groups(t, doc.Root())
 	if err := d.findings.Sorted().Err(); err != nil {
 		return nil, err
 	}
@@ -91,8 +105,9 @@ func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
 		r.Key = n.Text()
 	} else {
 		d.object(n, "a recipient", map[string]func(tree.Field){
-			"name": func(f tree.Field) { r.Name = d.text(f) },
-			"key":  func(f tree.Field) { r.Key = d.text(f); r.Pos = f.Value.Pos },
+			"name":  func(f tree.Field) { r.Name = d.text(f) },
+			"key":   func(f tree.Field) { r.Key = d.text(f); r.Pos = f.Value.Pos },
+			"group": func(f tree.Field) { r.Group = d.text(f) },
 		})
 	}
 	parsed, err := seal.ParseRecipient(r.Key)
@@ -105,6 +120,77 @@ func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
 	}
 	r.Key = parsed.String()
 	return r, true
+}
+
+// groups refuses key groups that nothing can be sealed to, or that do not mean what they say.
+func (d *decoder) groups(t *Tenant, root *tree.Node) {
+	for _, r := range t.Recovery {
+		if r.Group != "" {
+			d.report("tenant-groups", r.Pos, "a recovery key has a group, and it opens the secrets alone",
+				"leave the group away, or name the key under recipients:")
+		}
+	}
+	names := t.Groups()
+	if len(names) == 0 {
+		if t.Threshold != 0 {
+			d.report("tenant-groups", root.Field("shamir_threshold").Pos, "there is a shamir_threshold, and no recipient has a group",
+				"give each recipient a group: {name: ada, key: age1…, group: platform}")
+		}
+		return
+	}
+	seen := map[string]string{}
+	for _, r := range t.Recipients {
+		if r.Group == "" {
+			d.report("tenant-groups", r.Pos, "the recipient has no group, and others have", "give it one of: "+strings.Join(names, ", "))
+		}
+		if other, ok := seen[r.Key]; ok && other != r.Group {
+			d.report("tenant-groups", r.Pos, "the key is in two groups, "+other+" and "+r.Group+": it would count for both",
+				"leave one of them; a key that opens the secrets alone is a recovery key")
+		}
+		seen[r.Key] = r.Group
+	}
+	if len(d.findings) > 0 {
+		return
+	}
+	at := t.Recipients[0].Pos
+	if f := root.Field("shamir_threshold"); f != nil {
+		at = f.Pos
+	}
+	if len(names) == 1 {
+		d.report("tenant-groups", at, "there is one key group, "+names[0]+", and it takes two to share a secret", "add a recipient of another group, or leave group and shamir_threshold away")
+	} else if err := t.Access().Check(); err != nil {
+		d.report("tenant-groups", at, err.Error(), "shamir_threshold says of how many of the groups it takes a key to open the secrets")
+	}
+}
+
+// Groups gives the names of the key groups, in the order of the file; none where each recipient opens the secrets alone.
+func (t *Tenant) Groups() []string {
+	var out []string
+	for _, r := range t.Recipients {
+		if r.Group != "" && !slices.Contains(out, r.Group) {
+			out = append(out, r.Group)
+		}
+	}
+	return out
+}
+
+// Access gives who is to open the tenant's secrets, alone or together: all of [Tenant.All], recovery keys in every group, so
+// that each of them is enough.
+func (t *Tenant) Access() seal.Access {
+	if t == nil || len(t.Groups()) == 0 {
+		return seal.AccessOf(t.Keys()...)
+	}
+	a := seal.Access{Threshold: t.Threshold}
+	for _, group := range t.Groups() {
+		var keys []string
+		for _, r := range t.All() {
+			if r.Group == group || r.Group == "" {
+				keys = append(keys, r.Key)
+			}
+		}
+		a.Groups = append(a.Groups, keys)
+	}
+	return a
 }
 
 // All gives everybody who is to open the tenant's secrets, recipients before recovery keys, each key once. It gives nobody

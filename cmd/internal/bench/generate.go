@@ -296,5 +296,5 @@ func (w writer) seal(ctx context.Context, doc *yamldoc.Doc, ns namespace, a addr
 		}
 		changes = append(changes, seal.Change{Path: p, Secret: true, Value: tree.NewString("demo-" + key + "-of-" + a.String())})
 	}
-	return seal.Edit(ctx, doc, changes, seal.Options{Recipients: recipients, SecretNames: w.names[ns.module], Now: w.now})
+	return seal.Edit(ctx, doc, changes, seal.Options{Access: seal.AccessOf(recipients...), SecretNames: w.names[ns.module], Now: w.now})
 }

@@ -22,6 +22,7 @@ type keysAddOptions struct {
 	person     string
 	recipients []string
 	recovery   bool
+	group      string
 }
 
 func newKeysAdd(e *env) *cobra.Command {
@@ -33,9 +34,12 @@ func newKeysAdd(e *env) *cobra.Command {
 changes. PERSON says whose key it is, for people; without --recipient it is the key that other tenants know that person by.
 
 With --recovery the key is one for emergencies, whose private half lies offline. One of the tenant global opens the secrets of all
-tenants that do not say platform_recovery: false; those that you cannot open now follow when somebody who can runs lcm keys sync.`,
+tenants that do not say platform_recovery: false; those that you cannot open now follow when somebody who can runs lcm keys sync.
+
+Where a tenant has key groups, so that it takes keys of several of them to open a secret, --group says of which the key is.`,
 		Example: `  lcm keys add ada --recipient age1qqg… --tenant acme
   lcm keys add ada --tenant globex -m "joins the globex team"
+  lcm keys add ada --recipient age1qqg… --tenant initech --group security
   lcm keys add "safe in Berlin" --recipient recovery.pub --recovery --tenant global`,
 		Args: args(1, 1, "the name of a person"),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -50,6 +54,10 @@ tenants that do not say platform_recovery: false; those that you cannot open now
 	f := cmd.Flags()
 	f.StringArrayVar(&o.recipients, "recipient", nil, "the public `KEY`: age1…, an SSH public key, pgp:FINGERPRINT, a key of Vault as https://HOST/v1/ENGINE/keys/NAME, or a file that holds one (repeatable)")
 	f.BoolVar(&o.recovery, "recovery", false, "a key for emergencies")
+	f.StringVar(&o.group, "group", "", "the key `GROUP` of the tenants that the key is of")
+	_ = cmd.RegisterFlagCompletionFunc("group", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return o.groups(cmd.Context(), e.complete(cmd.Context())), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
@@ -95,6 +103,9 @@ func (o *keysAddOptions) add(ctx context.Context, name, key string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.fits(t); err != nil {
+		return err
+	}
 	own := t.Recipients
 	if o.recovery {
 		own = t.Recovery
@@ -104,13 +115,51 @@ func (o *keysAddOptions) add(ctx context.Context, name, key string) error {
 			return diag.WithHint(fmt.Errorf("%s: %s is the key of %s already", own[i].Pos, seal.ShortKey(key), own[i].Name),
 				"a key belongs to one person: make another with age-keygen, or edit the name")
 		}
+		if own[i].Group != o.group {
+			return diag.WithHint(fmt.Errorf("%s: %s is of the key group %s already", own[i].Pos, seal.ShortKey(key), own[i].Group),
+				"a key is of one group: to move it, edit %s, then run lcm keys sync --tenant %s", t.File, name)
+		}
 		return nil
 	}
-	text, err := scaffold.AddRecipient(t.File, src, workspace.Recipient{Name: o.person, Key: key}, o.recovery)
+	text, err := scaffold.AddRecipient(t.File, src, workspace.Recipient{Name: o.person, Key: key, Group: o.group}, o.recovery)
 	if err != nil {
 		return err
 	}
 	return o.edited(ctx, t, text, o.recovery)
+}
+
+// fits refuses a key without a group where there are groups, and the reverse.
+func (o *keysAddOptions) fits(t *workspace.Tenant) error {
+	groups := t.Groups()
+	switch {
+	case o.group == "" && (o.recovery || len(groups) == 0):
+		return nil
+	case o.recovery:
+		return usage(errors.New("a recovery key has no group: it opens the secrets alone"), "leave out --group, or --recovery")
+	case len(groups) == 0:
+		return usage(fmt.Errorf("tenant %q has no key groups, so that each of its keys opens its secrets alone", t.Name),
+			"leave out --group; to make groups, edit %s, then run lcm keys sync --tenant %s", t.File, t.Name)
+	case o.group == "":
+		return usage(fmt.Errorf("tenant %q has key groups, and the key would be of none", t.Name), "say of which it is: --group %s", strings.Join(groups, ", or --group "))
+	case !slices.Contains(groups, o.group):
+		return usage(fmt.Errorf("tenant %q has no key group %q", t.Name, o.group), "%s",
+			diag.DidYouMean(o.group, groups, "it has "+strings.Join(groups, ", ")+"; for one more, edit "+t.File+", then run lcm keys sync --tenant "+t.Name))
+	}
+	return nil
+}
+
+// groups gives the key groups that --group can name.
+func (o *keysAddOptions) groups(ctx context.Context, s *workspace.Snapshot) []string {
+	var out []string
+	if s == nil {
+		return nil
+	}
+	for _, name := range o.named {
+		if t, err := s.Tenant(ctx, name); err == nil {
+			out = append(out, t.Groups()...)
+		}
+	}
+	return out
 }
 
 // keysOf gives the keys that tenants' files know somebody by.

@@ -226,6 +226,15 @@ func (o *keysRemoveOptions) remove(ctx context.Context, name string) error {
 		return diag.WithHint(fmt.Errorf("%s would have no recipients without %s, so that nobody could open the secrets", t.File, o.person),
 			"let somebody else in first: lcm keys add NAME --recipient KEY --tenant %s", name)
 	}
+	if len(left) > 0 {
+		after := &workspace.Tenant{Recipients: left}
+		for _, group := range t.Groups() {
+			if !slices.Contains(after.Groups(), group) {
+				return diag.WithHint(fmt.Errorf("%s would have nobody left in the key group %s without %s", t.File, group, o.person),
+					"let somebody else in first: lcm keys add NAME --recipient KEY --tenant %s --group %s", name, group)
+			}
+		}
+	}
 	text, err := scaffold.RemoveKeys(t.File, src, gone)
 	if err != nil {
 		return err
@@ -246,8 +255,7 @@ func (o *keysRemoveOptions) warnOfOneself(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		isOwn := func(key string) bool { return slices.Contains(own, key) }
-		if slices.ContainsFunc(o.gone[name], isOwn) && !slices.ContainsFunc(t.Keys(), isOwn) {
+		if slices.ContainsFunc(o.gone[name], func(key string) bool { return slices.Contains(own, key) }) && !t.Access().OpensWith(own...) {
 			e.IO.Warn("after this you cannot open the secrets of %s yourself any more", name)
 		}
 	}

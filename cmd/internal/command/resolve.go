@@ -148,8 +148,8 @@ func (e *env) settleIfResolved(ctx context.Context, s *merge.Session, f merge.Fi
 	}
 	err := s.Settle(ctx, f)
 	if locked, ok := errors.AsType[*seal.NoIdentityError](err); ok {
-		e.IO.Warn("%s is resolved, and holds secrets of both sides that no identity here can seal: lcm merge --continue does, with a key of %s",
-			f.Path, strings.Join(locked.Recipients, ", "))
+		e.IO.Warn("%s is resolved, and holds secrets of both sides that no identity here can seal: lcm merge --continue does, with %s",
+			f.Path, locked.Wanted())
 		return nil
 	}
 	return err

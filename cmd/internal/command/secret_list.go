@@ -185,7 +185,8 @@ func secretReport(
 	if err != nil {
 		return nil, err
 	}
-	for _, recipient := range meta.Recipients {
+	report.Threshold = meta.Access.Threshold
+	for _, recipient := range meta.Access.Recipients() {
 		name := ""
 		for _, known := range tenant.Recipients {
 			if known.Key == recipient {

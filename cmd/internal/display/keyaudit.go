@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func openings(t holders.Tenant) []opening {
 	var out []opening
 	for _, f := range t.Files {
 		keys := slices.Sorted(slices.Values(f.Keys))
-		i := slices.IndexFunc(out, func(o opening) bool { return slices.Equal(o.keys, keys) })
+		i := slices.IndexFunc(out, func(o opening) bool { return slices.Equal(o.keys, keys) && accessOf(o.files[0]).Equal(accessOf(f)) })
 		if i < 0 {
 			out = append(out, opening{keys: keys})
 			i = len(out) - 1
@@ -35,6 +36,38 @@ func openings(t holders.Tenant) []opening {
 		out[i].secrets += len(f.Secrets)
 	}
 	return out
+}
+
+func accessOf(f holders.File) seal.Access {
+	if len(f.Groups) == 0 {
+		return seal.AccessOf(f.Keys...)
+	}
+	return seal.Access{Groups: f.Groups, Threshold: f.Threshold}
+}
+
+// togetherText says of how many groups it takes a key to open a file, where there are groups.
+func togetherText(f holders.File) string {
+	if len(f.Groups) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" keys of %d of %d groups together", f.Threshold, len(f.Groups))
+}
+
+// inGroups says of which groups of a file a key is.
+func inGroups(f holders.File, key string) string {
+	var in []string
+	for i, group := range f.Groups {
+		if slices.Contains(group, key) {
+			in = append(in, strconv.Itoa(i+1))
+		}
+	}
+	switch {
+	case len(in) == 0:
+		return ""
+	case len(in) >= f.Threshold:
+		return "  in groups " + strings.Join(in, ", ") + ": alone enough"
+	}
+	return "  in group " + strings.Join(in, ", ")
 }
 
 // KeyAuditText writes the report for people.
@@ -60,10 +93,10 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 			if g.secrets == 1 {
 				opens = "opens"
 			}
-			fmt.Fprintf(&b, "  %s%s %s for\n", plural(g.secrets, "secret"), where, opens)
+			fmt.Fprintf(&b, "  %s%s %s for%s\n", plural(g.secrets, "secret"), where, opens, togetherText(g.files[0]))
 			for _, h := range item.Holders {
 				if slices.Contains(g.keys, h.Key) {
-					fmt.Fprintf(&b, "    %s%s%s\n", who(h), roleMark(s, h.Role), s.Dim(namedText(item, h.Key)))
+					fmt.Fprintf(&b, "    %s%s%s\n", who(h), roleMark(s, h.Role), s.Dim(inGroups(g.files[0], h.Key)+namedText(item, h.Key)))
 				}
 			}
 		}
@@ -227,19 +260,39 @@ func (m *markdown) auditTenant(t keyaudit.Tenant) {
 		m.line("The tenant has no secrets.")
 		return
 	}
+	if i := slices.IndexFunc(t.Files, func(f holders.File) bool { return len(f.Groups) > 0 }); i >= 0 {
+		m.line("Where it says *N of* several groups, it takes a key of each of N groups to open the secret; a key alone does not, unless it is in N of them.")
+		m.line("")
+	}
 	m.line("| file | secret | opens for |")
 	m.line("|---|---|---|")
 	for _, f := range t.Files {
-		var opens []string
-		for _, h := range t.Holders {
-			if slices.Contains(f.Keys, h.Key) {
-				opens = append(opens, number[h.Key])
-			}
-		}
+		opens := opensFor(f, t.Holders, number)
 		for _, secret := range f.Secrets {
-			m.line("| %s | %s | %s |", code(f.Path), codeCell(secret), strings.Join(opens, ", "))
+			m.line("| %s | %s | %s |", code(f.Path), codeCell(secret), opens)
 		}
 	}
+}
+
+// opensFor gives for whom a file opens, by the numbers of the keys.
+func opensFor(f holders.File, all []holders.Holder, number map[string]string) string {
+	numbers := func(keys []string) string {
+		var out []string
+		for _, h := range all {
+			if slices.Contains(keys, h.Key) {
+				out = append(out, number[h.Key])
+			}
+		}
+		return strings.Join(out, ", ")
+	}
+	if len(f.Groups) == 0 {
+		return numbers(f.Keys)
+	}
+	groups := make([]string, len(f.Groups))
+	for i, keys := range f.Groups {
+		groups[i] = "(" + numbers(keys) + ")"
+	}
+	return fmt.Sprintf("%d of %s", f.Threshold, strings.Join(groups, " "))
 }
 
 func (m *markdown) auditHistory(h *keyaudit.History) {

@@ -8,6 +8,7 @@ import (
 	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/holders"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 // KeyList is who can open the secrets of tenants.
@@ -36,7 +37,7 @@ func KeyListText(t *term.IO, l KeyList) error {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s  %s with secrets\n", s.Bold(item.Name), plural(len(item.Files), "file"))
+		fmt.Fprintf(&b, "%s  %s with secrets%s\n", s.Bold(item.Name), plural(len(item.Files), "file"), quorum(item))
 		if err := columns(&b, holderRows(s, item)); err != nil {
 			return err
 		}
@@ -77,6 +78,21 @@ func differences(b *strings.Builder, s term.Style, t holders.Tenant) {
 		filesText(b, s.Red("+"), extra, "opens for "+who(h))
 		filesText(b, s.Yellow("-"), missing, "does not open for "+who(h))
 	}
+	var regrouped []string
+	for _, f := range t.Files {
+		if f.Regrouped {
+			regrouped = append(regrouped, f.Path)
+		}
+	}
+	filesText(b, s.Red("~"), regrouped, "has other key groups than "+workspace.TenantFile(t.Name))
+}
+
+// quorum says of how many groups it takes a key, where there are groups.
+func quorum(t holders.Tenant) string {
+	if len(t.Groups) == 0 {
+		return ""
+	}
+	return showText(fmt.Sprintf(", each opened by keys of %d of %d groups: %s", t.Threshold, len(t.Groups), strings.Join(t.Groups, ", ")))
 }
 
 func filesText(b *strings.Builder, sign string, files []string, what string) {
@@ -110,6 +126,9 @@ func holderRows(s term.Style, t holders.Tenant) [][]string {
 		return [][]string{{"  nobody: " + s.Dim("the tenant has no recipients")}}
 	}
 	rows := [][]string{{s.Dim("  NAME"), s.Dim("KEY"), s.Dim("KIND"), s.Dim("POLICY"), s.Dim("FILES")}}
+	if len(t.Groups) > 0 {
+		rows[0] = append(rows[0], s.Dim("GROUP"))
+	}
 	for _, h := range t.Holders {
 		name := h.Name
 		switch {
@@ -126,9 +145,24 @@ func holderRows(s term.Style, t holders.Tenant) [][]string {
 		case h.Files < len(t.Files):
 			files = s.Yellow(files)
 		}
-		rows = append(rows, []string{"  " + showText(name), showText(seal.ShortKey(h.Key)), h.Kind, policy, files})
+		row := []string{"  " + showText(name), showText(seal.ShortKey(h.Key)), h.Kind, policy, files}
+		if len(t.Groups) > 0 {
+			row = append(row, groupText(h))
+		}
+		rows = append(rows, row)
 	}
 	return rows
+}
+
+// groupText says of which key group a key is.
+func groupText(h holders.Holder) string {
+	switch {
+	case h.Group != "":
+		return showText(h.Group)
+	case h.Role == holders.Recovery || h.Role == holders.Platform:
+		return "every one"
+	}
+	return "–"
 }
 
 func roleText(r holders.Role) string {

@@ -31,9 +31,10 @@ type KeysTenant struct {
 	Name        string         `json:"name"`
 	Gained      []AccessChange `json:"gained,omitempty"`
 	Lost        []AccessChange `json:"lost,omitempty"`
-	Files       []string       `json:"files"`       // that are re-encrypted
-	NewDataKeys int            `json:"newDataKeys"` // how many of them with a new data key
-	Unchanged   int            `json:"unchanged"`   // files with secrets that are right already
+	Files       []string       `json:"files"`               // that are re-encrypted
+	Regrouped   bool           `json:"regrouped,omitempty"` // its key groups change, or of how many it takes a key
+	NewDataKeys int            `json:"newDataKeys"`         // how many of them with a new data key
+	Unchanged   int            `json:"unchanged"`           // files with secrets that are right already
 	Error       string         `json:"error,omitempty"`
 }
 
@@ -70,6 +71,7 @@ func NewKeysChange(ctx context.Context, p *change.Plan, tenants []rekey.Tenant) 
 			item.Files = append(item.Files, f.Path)
 			item.Gained = accessChanges(item.Gained, f.Gained, names)
 			item.Lost = accessChanges(item.Lost, f.Lost, names)
+			item.Regrouped = item.Regrouped || f.Regrouped
 			count(&item.Gained, f.Gained)
 			count(&item.Lost, f.Lost)
 			if f.NewDataKey {
@@ -131,6 +133,9 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 		}
 		for _, l := range item.Lost {
 			fmt.Fprintf(&b, "  %s %s\n", s.Red("-"), access(l))
+		}
+		if item.Regrouped {
+			fmt.Fprintf(&b, "  %s other key groups\n", s.Yellow("~"))
 		}
 		switch {
 		case item.Error != "":

@@ -33,7 +33,7 @@ func MergedText(t *term.IO, file, address string, r *merge.Result) {
 	}
 	if r.Pending != nil {
 		t.Note("%s holds secrets of both sides, and no identity here opens it: somebody with a key must seal it", s.Bold(file))
-		t.Note("%s with one of %s: lcm merge --continue", s.Cyan("hint:"), strings.Join(r.Pending.Recipients, ", "))
+		t.Note("%s with %s: lcm merge --continue", s.Cyan("hint:"), r.Pending.Wanted())
 	}
 }
 

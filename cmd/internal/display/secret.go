@@ -137,6 +137,9 @@ type Secret struct {
 	SecretItem
 	Recipients []SecretRecipient `json:"recipients,omitempty"` // of the file
 	Value      *string           `json:"value,omitempty"`      // if it was to be revealed
+
+	// Of how many key groups of the file it takes a key to open it; 0 where each recipient opens it alone.
+	Threshold int `json:"threshold,omitempty"`
 }
 
 // SecretRecipient is somebody for whom a file is encrypted.
@@ -177,7 +180,11 @@ func SecretText(t *term.IO, r *Secret) error {
 		names = append(names, cmp.Or(to.Name, to.Key))
 	}
 	slices.Sort(names)
-	add("opens for", showText(strings.Join(names, ", ")))
+	opens := strings.Join(names, ", ")
+	if r.Threshold > 0 {
+		opens = fmt.Sprintf("keys of %d groups together: %s", r.Threshold, opens)
+	}
+	add("opens for", showText(opens))
 	if !r.Encrypted && r.Type+r.Rotation != "" {
 		add("state", s.Red("in plain text"))
 	}

@@ -20,6 +20,7 @@ type Tenant struct {
 	Description string      `json:"description,omitempty"`
 	Owners      []string    `json:"owners,omitempty"`
 	Recipients  []Recipient `json:"recipients"`
+	Threshold   int         `json:"threshold,omitempty"`  // of how many of their groups it takes a key; 0 without groups
 	Recovery    []Recipient `json:"recovery,omitempty"`   // the tenant's own recovery keys, then the platform's
 	Namespaces  []string    `json:"namespaces,omitempty"` // empty: all
 	Folder      string      `json:"folder,omitempty"`
@@ -70,18 +71,19 @@ func quotasText(s term.Style, quotas []Quota) [][]string {
 
 // Recipient is one public key.
 type Recipient struct {
-	Name string `json:"name,omitempty"`
-	Key  string `json:"key"`
+	Name  string `json:"name,omitempty"`
+	Key   string `json:"key"`
+	Group string `json:"group,omitempty"`
 }
 
 // NewTenant makes the report of a tenant.
 func NewTenant(t *workspace.Tenant) Tenant {
-	out := Tenant{Name: t.Name, Description: t.Description, Owners: t.Owners, Namespaces: t.Namespaces, Recipients: []Recipient{}}
+	out := Tenant{Name: t.Name, Description: t.Description, Owners: t.Owners, Namespaces: t.Namespaces, Threshold: t.Threshold, Recipients: []Recipient{}}
 	for _, r := range t.Recipients {
-		out.Recipients = append(out.Recipients, Recipient{r.Name, r.Key})
+		out.Recipients = append(out.Recipients, Recipient{r.Name, r.Key, r.Group})
 	}
 	for _, r := range t.Recovery {
-		out.Recovery = append(out.Recovery, Recipient{r.Name, r.Key})
+		out.Recovery = append(out.Recovery, Recipient{Name: r.Name, Key: r.Key})
 	}
 	return out
 }
@@ -109,9 +111,13 @@ func TenantText(t *term.IO, item Tenant) error {
 		namespaces = strings.Join(item.Namespaces, ", ")
 	}
 	fmt.Fprintf(&b, "namespaces: %s\n", namespaces)
-	b.WriteString("recipients: who holds one of these keys can read the tenant's secrets\n")
+	of := "who holds one of these keys can read the tenant's secrets"
+	if item.Threshold > 0 {
+		of = fmt.Sprintf("who hold keys of %d of the groups can together read the tenant's secrets", item.Threshold)
+	}
+	fmt.Fprintf(&b, "recipients: %s\n", of)
 	for _, r := range item.Recipients {
-		fmt.Fprintf(&b, "  %s  %s\n", r.Key, s.Dim(r.Name))
+		fmt.Fprintf(&b, "  %s  %s\n", r.Key, s.Dim(strings.TrimSuffix(r.Name+", group "+r.Group, ", group ")))
 	}
 	if len(item.Recovery) > 0 {
 		b.WriteString("recovery:   so can, in an emergency, who holds one of these\n")

@@ -73,7 +73,7 @@ func TestLibraryOpensOurs(t *testing.T) {
 	recipient, k := identity(t)
 	for seed := range uint64(200) {
 		c := random(t, seed)
-		doc, err := seal.Edit(t.Context(), c.Plain, c.Secrets, seal.Options{Recipients: []string{recipient}, Now: time.Now()})
+		doc, err := seal.Edit(t.Context(), c.Plain, c.Secrets, seal.Options{Access: seal.AccessOf(recipient), Now: time.Now()})
 		if err != nil {
 			t.Fatalf("seed %d: seal: %v", seed, err)
 		}
@@ -196,7 +196,7 @@ func TestLibraryOpensRekeyed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, newKey := range []bool{false, true} {
-			doc, err := seal.Rekey(t.Context(), parse(t, sealed), []string{other, recipient}, k, newKey, time.Now())
+			doc, err := seal.Rekey(t.Context(), parse(t, sealed), seal.AccessOf(other, recipient), k, newKey, time.Now())
 			if err != nil {
 				t.Fatalf("%s: rekey: %v", name, err)
 			}
