@@ -1,7 +1,7 @@
 // Package display renders results: one function per report and format, writing text for people or JSON for machines.
 //
 // JSON results are {"apiVersion": "lcm/v1", "kind": …} with the report's fields beside them; within a version fields are
-// added and never change. Nothing here shows a secret unless the tree it was given had it revealed on purpose.
+// added and never change. A list of nothing is []. Nothing here shows a secret unless the tree it was given had it revealed on purpose.
 package display
 
 import (
@@ -49,7 +49,7 @@ func document(kind string, report any) ([]byte, error) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(report); err != nil {
+	if err := enc.Encode(listed(report)); err != nil {
 		return nil, fmt.Errorf("write %s: %w", kind, err)
 	}
 	data := bytes.TrimSpace(body.Bytes())
