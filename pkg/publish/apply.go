@@ -31,10 +31,7 @@ type applier struct {
 // their error; errors are joined in the order of the plan. observer may be nil.
 func Apply(ctx context.Context, plan *Plan, observer Observer) (*Result, error) {
 	a := &applier{target: plan.target, opts: plan.opts, observer: observer}
-	result := &Result{
-		APIVersion: bundle.APIVersion, Kind: "PublishResult", Target: plan.Target,
-		Units: make([]UnitResult, len(plan.Units)),
-	}
+	result := &Result{Target: plan.Target, Units: make([]UnitResult, len(plan.Units))}
 	errs := make([]error, len(plan.Units))
 	var g errgroup.Group
 	g.SetLimit(unitsAtOnce)

@@ -31,7 +31,7 @@ func NewPlan(ctx context.Context, inputs []bundle.Input, target Target, opts Opt
 		return nil, err
 	}
 	plan := &Plan{
-		APIVersion: bundle.APIVersion, Kind: "PublishPlan", Target: target.Name, Store: target.Store.String(),
+		Target: target.Name, Store: target.Store.String(),
 		Units: make([]*UnitPlan, len(bundles)), opts: opts,
 	}
 	target.Store = Retrying(target.Store, opts.Patience)

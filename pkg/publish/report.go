@@ -19,12 +19,10 @@ const (
 
 // Plan says what publishing would change. It is made by [NewPlan] and carried out by [Apply], once.
 type Plan struct {
-	APIVersion string      `json:"apiVersion"`
-	Kind       string      `json:"kind"` // "PublishPlan"
-	Target     string      `json:"target"`
-	Store      string      `json:"store"`
-	Secrets    string      `json:"secrets,omitempty"` // the secret store; "" if secrets travel sealed
-	Units      []*UnitPlan `json:"units"`             // by tenant and environment
+	Target  string      `json:"target"`
+	Store   string      `json:"store"`
+	Secrets string      `json:"secrets,omitempty"` // the secret store; "" if secrets travel sealed
+	Units   []*UnitPlan `json:"units"`             // by tenant and environment
 
 	target Target
 	opts   Options
@@ -96,10 +94,8 @@ func (s *SecretsPlan) any() bool {
 
 // Result says what [Apply] did.
 type Result struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"` // "PublishResult"
-	Target     string       `json:"target"`
-	Units      []UnitResult `json:"units"` // in the order of the plan
+	Target string       `json:"target"`
+	Units  []UnitResult `json:"units"` // in the order of the plan
 }
 
 // UnitResult is what happened to one unit.

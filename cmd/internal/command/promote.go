@@ -83,15 +83,15 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 			request.Edits = append(request.Edits, change.Edit{Address: edit.Address, Path: edit.Path, Value: edit.Value})
 		}
 	}
-	// The preview is the result of a dry run, and goes to Err where the change itself is reported.
-	if o.format.JSON() {
-		if o.DryRun || len(request.Edits) == 0 {
-			return display.PromoteJSON(e.IO.Out, plans)
+	if !o.format.JSON() {
+		if err := display.PromoteText(e.IO.Out, plans, e.IO.Style()); err != nil {
+			return err
 		}
-	} else if err := display.PromoteText(e.IO.Out, plans, e.IO.Style()); err != nil {
-		return err
 	}
 	if len(request.Edits) == 0 {
+		if o.format.JSON() {
+			return display.PromoteJSON(e.IO.Out, plans, nil)
+		}
 		return nil
 	}
 	plan, err := change.Prepare(ctx, w, base, request)
@@ -101,11 +101,11 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 	if err := plan.Err(); err != nil {
 		return err
 	}
-	if o.DryRun {
+	if o.DryRun && !o.format.JSON() {
 		e.IO.Note("dry run: nothing was written")
 		return nil
 	}
-	if !o.yes {
+	if !o.yes && !o.DryRun {
 		e.release()
 		agreed, err := e.IO.Ask(ctx, fmt.Sprintf("promote %s to %s?", o.from, o.to))
 		if errors.Is(err, term.ErrNoTerminal) {
@@ -119,7 +119,14 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 			return nil
 		}
 	}
-	return e.apply(ctx, plan, o.Write, o.format)
+	if !o.format.JSON() {
+		return e.apply(ctx, plan, o.Write, o.format)
+	}
+	done, err := e.carriedOut(ctx, plan, o.Write)
+	if err != nil {
+		return err
+	}
+	return display.PromoteJSON(e.IO.Out, plans, done)
 }
 
 // checkKeys refuses a --key that none of the sources and targets has: nothing would move, and nobody would be told why.

@@ -68,21 +68,28 @@ func (e *env) change(ctx context.Context, w *workspace.Workspace, base *workspac
 
 // apply carries a prepared change out and reports it.
 func (e *env) apply(ctx context.Context, plan *change.Plan, o option.Write, format option.Format) error {
-	if err := plan.Err(); err != nil {
-		return err
-	}
-	report, err := display.NewChange(ctx, plan)
+	report, err := e.carriedOut(ctx, plan, o)
 	if err != nil {
-		return err
-	}
-	report.IdentityFile = e.identityFile
-	if report.Outcome, report.Commit, err = carryOut(ctx, plan, o); err != nil {
 		return err
 	}
 	if format.JSON() {
 		return display.JSON(e.IO.Out, "Change", report)
 	}
 	return display.ChangeText(e.IO, report)
+}
+
+// carriedOut carries a prepared change out and gives its report.
+func (e *env) carriedOut(ctx context.Context, plan *change.Plan, o option.Write) (*display.Change, error) {
+	if err := plan.Err(); err != nil {
+		return nil, err
+	}
+	report, err := display.NewChange(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	report.IdentityFile = e.identityFile
+	report.Outcome, report.Commit, err = carryOut(ctx, plan, o)
+	return report, err
 }
 
 // carryOut writes a prepared change, or does not, and says what became of it.

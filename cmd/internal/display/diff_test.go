@@ -261,7 +261,7 @@ func TestPromoteReports(t *testing.T) {
 		if err := PromoteText(&text, test.plans, term.Plain()); err != nil {
 			t.Fatal(err)
 		}
-		if err := PromoteJSON(&js, test.plans); err != nil {
+		if err := PromoteJSON(&js, test.plans, nil); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "promote_"+test.name+".txt", text.Bytes())

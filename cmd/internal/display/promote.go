@@ -165,7 +165,10 @@ func differingKeys(a, b *tree.Node) string {
 }
 
 type promotion struct {
-	Plans []planReport `json:"plans"`
+	Outcome Outcome      `json:"outcome"`
+	Commit  string       `json:"commit,omitempty"`
+	Plans   []planReport `json:"plans"`
+	Change  *Change      `json:"change,omitempty"` // nothing where there was nothing to do
 }
 
 type planReport struct {
@@ -194,9 +197,12 @@ type skipReport struct {
 	To     *diff.Value    `json:"to,omitempty"`
 }
 
-// PromoteJSON writes promotion plans as JSON, kind "Promotion".
-func PromoteJSON(w io.Writer, plans []*promote.Plan) error {
-	report := promotion{Plans: make([]planReport, 0, len(plans))}
+// PromoteJSON writes promotion plans and what became of them as JSON, kind "Promotion". done is nil where there was nothing to do.
+func PromoteJSON(w io.Writer, plans []*promote.Plan, done *Change) error {
+	report := promotion{Outcome: Unchanged, Plans: make([]planReport, 0, len(plans)), Change: done}
+	if done != nil {
+		report.Outcome, report.Commit = done.Outcome, done.Commit
+	}
 	for _, p := range plans {
 		r := planReport{
 			From: p.From, To: p.To, File: p.File, Warnings: p.Warnings,

@@ -1,19 +1,66 @@
 package display
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/llm-devops/lcm/cmd/internal/term"
+	"github.com/llm-devops/lcm/pkg/bundle"
 	"github.com/llm-devops/lcm/pkg/publish"
 )
+
+// The outcomes of publishing, beside Planned and Unchanged.
+const (
+	Published Outcome = "published"
+	Failed    Outcome = "failed" // at least one bundle; the others are published
+)
+
+// publication is what publishing does, whether it was done or not.
+type publication struct {
+	Outcome Outcome           `json:"outcome"`
+	Target  string            `json:"target"`
+	Store   string            `json:"store"`
+	Secrets string            `json:"secrets,omitempty"` // the secret store; nothing if secrets travel sealed
+	Units   []publicationUnit `json:"units"`             // by tenant and environment
+}
+
+// publicationUnit is a part of a plan, and what became of it where it was carried out.
+type publicationUnit struct {
+	*publish.UnitPlan
+	Serial   int64         `json:"serial,omitempty"`   // the active one, afterwards
+	Manifest bundle.Digest `json:"manifest,omitempty"` // of its signed manifest
+	Commit   string        `json:"commit,omitempty"`   // that is published, afterwards
+	Error    string        `json:"error,omitempty"`    // why the unit was not published; its old version is still active
+}
+
+// newPublication makes the report of a plan. The result is nil where nothing was carried out.
+func newPublication(p *publish.Plan, r *publish.Result, dryRun bool) publication {
+	out := publication{Outcome: Unchanged, Target: p.Target, Store: p.Store, Secrets: p.Secrets}
+	switch {
+	case r != nil:
+		out.Outcome = Published
+	case dryRun && p.Changed():
+		out.Outcome = Planned
+	}
+	for i, u := range p.Units {
+		unit := publicationUnit{UnitPlan: u}
+		if r != nil && i < len(r.Units) {
+			done := r.Units[i]
+			unit.Serial, unit.Manifest, unit.Commit, unit.Error = done.Serial, done.Digest, done.Commit, done.Error
+			if done.Error != "" {
+				out.Outcome = Failed
+			}
+		}
+		out.Units = append(out.Units, unit)
+	}
+	return out
+}
 
 // PublishPlan writes what publishing would do, or that there is nothing to do.
 func PublishPlan(t *term.IO, p *publish.Plan, asJSON, dryRun bool) error {
 	if asJSON {
-		return indented(t.Out, p)
+		return JSON(t.Out, "Publication", newPublication(p, nil, dryRun))
 	}
 	s := t.Style()
 	var b strings.Builder
@@ -101,7 +148,7 @@ func writeUnit(b *strings.Builder, s term.Style, u *publish.UnitPlan) {
 // PublishResult writes what publishing did.
 func PublishResult(t *term.IO, p *publish.Plan, r *publish.Result, asJSON bool) error {
 	if asJSON {
-		return indented(t.Out, r)
+		return JSON(t.Out, "Publication", newPublication(p, r, false))
 	}
 	s := t.Style()
 	var b strings.Builder
@@ -126,12 +173,4 @@ func PublishResult(t *term.IO, p *publish.Plan, r *publish.Result, asJSON bool) 
 	b.WriteByte('\n')
 	_, err := io.WriteString(t.Out, b.String())
 	return err
-}
-
-// indented writes a report that carries its own apiVersion and kind.
-func indented(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
