@@ -280,7 +280,7 @@ func (d *demand) holds(s *shape, n, around *tree.Node) bool {
 	case never:
 		return false
 	case oneOfNames:
-		return n.Sealed || n.Kind == tree.String && d.names.has(around, n.Reveal())
+		return !n.Sealed && n.Kind == tree.String && d.names.has(around, n.Reveal())
 	case ofEach:
 		for i, item := range n.Items() {
 			m := s.item(i)

@@ -50,11 +50,10 @@ func (m *Module) Field(p tree.Path) (f Field, ok bool) {
 	at := []*member{m.root}
 	var above marks
 	for _, step := range p {
-		var next []*member
 		for _, mem := range at {
 			above = above.join(mem.marks.inherited())
-			next = mem.shape.step(step, next)
 		}
+		next := stepAll(at, step)
 		if len(next) == 0 {
 			return Field{Secret: above.secret}, false
 		}
@@ -315,11 +314,7 @@ func (m *Module) Keys(prefix string) []string {
 			return nil
 		}
 		for _, step := range p {
-			var next []*member
-			for _, mem := range at {
-				next = mem.shape.step(step, next)
-			}
-			at = next
+			at = stepAll(at, step)
 		}
 		base += "."
 	}

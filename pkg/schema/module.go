@@ -17,6 +17,7 @@ type Module struct {
 	root        *member
 	defaults    func() *tree.Node
 	secretNames func() []string
+	secretive   func() map[*shape]bool
 	judge       judge
 	text        func() (*text, diag.List)
 }
@@ -84,6 +85,7 @@ func compile(src Source, h header, source func() (*text, diag.List)) (*Module, d
 		empty.Pos = m.root.pos
 		return complete(m.root.shape, empty, 0)
 	})
+	m.secretive = sync.OnceValue(func() map[*shape]bool { return secretShapes(m.root) })
 	m.secretNames = sync.OnceValue(func() []string { return secretNames(m.root) })
 	return m, nil
 }

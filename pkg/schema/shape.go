@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"math/big"
 	"regexp"
 	"slices"
@@ -185,11 +186,10 @@ type rule struct {
 func (r rule) holds(n *tree.Node) (ok, decided bool) {
 	switch r.op {
 	case atLeast, moreThan, atMost, lessThan:
-		v, isNumber := n.Number()
+		c, isNumber := r.compare(n)
 		if !isNumber {
 			return true, false
 		}
-		c := v.Cmp(r.bound)
 		switch r.op {
 		case atLeast:
 			return c >= 0, true
@@ -217,8 +217,37 @@ func (r rule) holds(n *tree.Node) (ok, decided bool) {
 	return true, false
 }
 
+// compare compares a number with the bound; ok is false for what is none.
+func (r rule) compare(n *tree.Node) (c int, ok bool) {
+	// Nearly all are small and whole on both sides, and need no arithmetic of any size.
+	if v, ok := smallInt(n); ok && r.bound.IsInt() && r.bound.Num().IsInt64() {
+		return cmp.Compare(v, r.bound.Num().Int64()), true
+	}
+	v, ok := n.Number()
+	if !ok {
+		return 0, false
+	}
+	return v.Cmp(r.bound), true
+}
+
+// smallInt gives the value of an integer in decimal digits that certainly fits.
+func smallInt(n *tree.Node) (int64, bool) {
+	const digits = 18
+	text := n.Reveal()
+	if n.Kind != tree.Int || len(text) > digits || strings.HasPrefix(text, "0") && text != "0" || strings.HasPrefix(text, "+") {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	return v, err == nil
+}
+
 func (r rule) length(n int, least bool) bool {
-	c := new(big.Rat).SetInt64(int64(n)).Cmp(r.bound)
+	var c int
+	if r.bound.IsInt() && r.bound.Num().IsInt64() {
+		c = cmp.Compare(int64(n), r.bound.Num().Int64())
+	} else {
+		c = new(big.Rat).SetInt64(int64(n)).Cmp(r.bound)
+	}
 	return c == 0 || (c > 0) == least
 }
 

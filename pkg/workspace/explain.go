@@ -133,7 +133,7 @@ func (r *Resolved) explain(p tree.Path) Explanation {
 			s.Value = masked
 		}
 		if s.Value != nil && r.Module != nil {
-			s.Value = markSecretsAt(p, s.Value, r.Module)
+			s.Value = r.Module.MarkSecrets(p, s.Value)
 		}
 		s.Extender, s.Variables = l.Of, r.feeds(l, n)
 		e.Sources = append(e.Sources, s)

@@ -160,50 +160,7 @@ func (s *Snapshot) Own(ctx context.Context, a address.Address) (*tree.Node, erro
 }
 
 // markSecrets marks what the schema calls secret even where it lies in plain text, so that no output shows it.
-func markSecrets(n *tree.Node, m *schema.Module) *tree.Node { return markSecretsAt(nil, n, m) }
-
-// markSecretsAt is markSecrets for what stands at a path.
-func markSecretsAt(at tree.Path, n *tree.Node, m *schema.Module) *tree.Node {
-	var mark func(p tree.Path, n *tree.Node) *tree.Node
-	mark = func(p tree.Path, n *tree.Node) *tree.Node {
-		switch {
-		case n.Kind == tree.Map && n.Len() > 0:
-			var fields []tree.Field
-			for i, f := range n.Fields() {
-				if v := mark(append(p, tree.Key(f.Key)), f.Value); v != f.Value {
-					if fields == nil {
-						fields = slices.Clone(n.Fields())
-					}
-					fields[i].Value = v
-				}
-			}
-			if fields != nil {
-				return n.WithFields(fields)
-			}
-		case n.Kind == tree.List && n.Len() > 0:
-			var items []*tree.Node
-			for i, item := range n.Items() {
-				if v := mark(append(p, tree.Index(i)), item); v != item {
-					if items == nil {
-						items = slices.Clone(n.Items())
-					}
-					items[i] = v
-				}
-			}
-			if items != nil {
-				return n.WithItems(items)
-			}
-		case n.Kind.IsScalar() && !n.Secret && n.Kind != tree.Null:
-			if f, _ := m.Field(p); f.Secret {
-				c := n.Clone()
-				c.Secret = true
-				return c
-			}
-		}
-		return n
-	}
-	return mark(at.Clone(), n)
-}
+func markSecrets(n *tree.Node, m *schema.Module) *tree.Node { return m.MarkSecrets(nil, n) }
 
 // Reveal gives a copy of a resolved tree with its sealed secrets opened, opening only the files that they come from. The
 // error is the first file's that cannot be opened.

@@ -28,6 +28,7 @@ type Snapshot struct {
 	settings once[*Settings]
 	lock     once[*Lock]
 	schemas  once[*schema.Set]
+	names    once[[]string]
 	tenants  sync.Map // tenant name → *once[*Tenant]
 	layers   sync.Map // path → *File
 
@@ -165,6 +166,11 @@ func Unknown(kind, name string, known []string) error {
 
 // Tenants gives the names of the tenants, global first, then sorted.
 func (s *Snapshot) Tenants(ctx context.Context) ([]string, error) {
+	names, err := s.names.get(func() ([]string, error) { return s.listTenants(ctx) })
+	return slices.Clone(names), err
+}
+
+func (s *Snapshot) listTenants(ctx context.Context) ([]string, error) {
 	entries, err := s.files.ReadDir(ctx, address.Root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
