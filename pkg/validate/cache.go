@@ -39,10 +39,11 @@ type outcome struct {
 	addresses, files int
 	findings         diag.List
 	unopened         []string // files with secrets that no identity at hand opens
+	fitting          bool     // of layer files: what their secrets are fits the schema, whatever stands around it
 }
 
 const (
-	cacheMagic = "lcm validate 1\n"
+	cacheMagic = "lcm validate 2\n"
 	maxCache   = 256 << 20 // bytes; a larger file is not ours
 )
 
@@ -109,7 +110,7 @@ func (c *Cache) Save(everything bool) error {
 	return nil
 }
 
-// encode gives the file: the magic, the program, then for each part its key, two counts, and its findings as JSON where
+// encode gives the file: the magic, the program, then for each part its key, two counts, a mark, and its findings as JSON where
 // there are any; at the end a checksum.
 func (c *Cache) encode() ([]byte, error) {
 	b := bytes.NewBufferString(cacheMagic)
@@ -120,6 +121,7 @@ func (c *Cache) encode() ([]byte, error) {
 		b.Write(key[:])
 		number(o.addresses)
 		number(o.files)
+		number(map[bool]int{true: 1}[o.fitting])
 		var rest []byte
 		if len(o.findings)+len(o.unopened) > 0 {
 			var err error
@@ -179,8 +181,10 @@ func (c *Cache) decode(data []byte) (map[cacheKey]outcome, error) {
 		key := cacheKey(b[:sha256.Size])
 		b = b[sha256.Size:]
 		o := outcome{addresses: number(), files: number()}
+		fitting := number()
+		o.fitting = fitting == 1
 		size := number()
-		if o.addresses < 0 || o.files < 0 || size < 0 || size > len(b) {
+		if o.addresses < 0 || o.files < 0 || fitting < 0 || fitting > 1 || size < 0 || size > len(b) {
 			return nil, errCache
 		}
 		if size > 0 {

@@ -28,7 +28,7 @@ func Addresses(ctx context.Context, s *workspace.Snapshot, addresses []address.A
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, a := range addresses {
 		g.Go(func() error {
-			list, err := check(gctx, s, a)
+			list, _, err := check(gctx, s, a, func(*tree.Node) bool { return false })
 			if broken, ok := errors.AsType[diag.List](err); ok {
 				list, err = broken, nil
 			}
@@ -42,30 +42,29 @@ func Addresses(ctx context.Context, s *workspace.Snapshot, addresses []address.A
 	return slices.Concat(found...), nil
 }
 
-// check checks one resolved address.
-func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.List, error) {
+// check checks one resolved address. fits reports of a sealed secret that its value is known to be what the schema takes.
+// settled says that the outcome goes by the form of the layers (see [schema.Form]) where there are no findings.
+func check(
+	ctx context.Context, s *workspace.Snapshot, a address.Address, fits func(*tree.Node) bool,
+) (list diag.List, settled bool, err error) {
 	r, err := s.Resolve(ctx, a)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	list := slices.Clone(r.Findings)
+	list = slices.Clone(r.Findings)
 	if r.Module == nil {
-		return list, nil
+		return list, true, nil
 	}
-	root, err := s.RevealWhatOpens(ctx, r.Root)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range r.Module.Validate(root) {
-		if f.Code == schema.CodeRequired && r.Partial {
-			continue
+	settled = true
+	if !r.Module.Accepts(r.Root, fits) {
+		root, err := s.RevealWhatOpens(ctx, r.Root)
+		if err != nil {
+			return nil, false, err
 		}
-		f.Address = a.String()
-		if f.Position.IsZero() {
-			f.Position.File = s.LayerFile(ctx, a)
+		var wrong diag.List
+		if wrong, settled = validateOpened(r, root); len(wrong) > 0 {
+			list = append(list, placed(ctx, s, r, wrong)...)
 		}
-		f = blameVariables(f, r)
-		list = append(list, f)
 	}
 	if r.Module.Name() == promptModule && !r.Partial {
 		for _, f := range prompts(r.Root) {
@@ -73,7 +72,30 @@ func check(ctx context.Context, s *workspace.Snapshot, a address.Address) (diag.
 			list = append(list, f)
 		}
 	}
-	return list, nil
+	return list, settled, nil
+}
+
+// validateOpened holds a resolved address, opened as far as it opens, against its schema.
+func validateOpened(r *workspace.Resolved, root *tree.Node) (list diag.List, settled bool) {
+	if r.Module.Accepts(root, func(*tree.Node) bool { return true }) { // what does not open is valid
+		return nil, true
+	}
+	return r.Module.Validate(root), !r.Module.Described()
+}
+
+// placed gives what is wrong with an address as it is told.
+func placed(ctx context.Context, s *workspace.Snapshot, r *workspace.Resolved, wrong diag.List) (list diag.List) {
+	for _, f := range wrong {
+		if f.Code == schema.CodeRequired && r.Partial {
+			continue
+		}
+		f.Address = r.Address.String()
+		if f.Position.IsZero() {
+			f.Position.File = s.LayerFile(ctx, r.Address)
+		}
+		list = append(list, blameVariables(f, r))
+	}
+	return list
 }
 
 // checkLayer checks one layer file for itself: secrets in plain text, and whether the recipients it is

@@ -10,6 +10,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/schema"
 	"github.com/llm-devops/lcm/pkg/seal"
+	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
@@ -62,7 +63,34 @@ func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.T
 		return p.add(err)
 	}
 	p.found(list...)
-	return p.mac(ctx, f, list)
+	if err := p.mac(ctx, f, list); err != nil {
+		return err
+	}
+	if p.fitting && module != nil {
+		p.fitting, err = p.secretsFit(ctx, f, module)
+	}
+	return err
+}
+
+// secretsFit reports whether the schema takes each of a file's secrets wherever it ends up. Those that no identity at hand
+// opens are taken as they are everywhere.
+func (p *part) secretsFit(ctx context.Context, f *workspace.File, m *schema.Module) (bool, error) {
+	root, err := p.s.RevealWhatOpens(ctx, f.Own())
+	return err == nil && m.SecretsFit(root), err
+}
+
+// fits reports whether a secret's value is known to fit the schema of a namespace.
+func (r *run) fits(namespace string, secret *tree.Node) bool {
+	from, ok := address.FromFile(secret.Pos.File)
+	if !ok {
+		return false
+	}
+	if _, known := r.fit.Load(from); !known {
+		return false
+	}
+	its, _ := r.settings.Namespace(from.Namespace)
+	here, _ := r.settings.Namespace(namespace)
+	return its.Module == here.Module
 }
 
 // cannotRead makes a finding of a file that cannot be read, so that the rest is still looked at.

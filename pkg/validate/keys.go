@@ -21,11 +21,15 @@ type keys struct {
 	s        *workspace.Snapshot
 	settings *workspace.Settings
 	common   cacheKey // what every outcome depends on
+	asked    cacheKey // that, and what the run is asked for: it decides what of a tenant is looked at
 	shared   []string // the tenants whose layers lie under others
 
 	mu       sync.Mutex
 	folders  map[string]*tenantFiles // of the shared tenants
 	policies map[string]string       // the digests of the tenants' files, by tenant, as far as they were come across
+
+	formMu sync.Mutex
+	forms  map[formOf]string // of layers of the shared tenants
 }
 
 // tenantFiles is what lies in a tenant's folder.
@@ -39,13 +43,9 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 	if o.Cache == nil {
 		return nil, nil
 	}
-	k := &keys{s: s, settings: settings, folders: map[string]*tenantFiles{}, policies: map[string]string{}}
+	k := &keys{s: s, settings: settings, folders: map[string]*tenantFiles{}, policies: map[string]string{}, forms: map[formOf]string{}}
 	h := newKey("common")
 	h.texts(slices.Sorted(slices.Values(o.Keys))...)
-	for _, p := range o.Patterns {
-		tenant, environment, namespace := p.Parts()
-		h.texts(tenant, environment, namespace)
-	}
 	h.texts(s.DigestOf(ctx, workspace.SettingsFile), s.DigestOf(ctx, workspace.LockFile))
 	h.texts(s.DigestOf(ctx, workspace.TenantFile(address.Global))) // its recovery keys are everybody's
 	for _, dir := range []string{workspace.SchemaDir, workspace.SharedDir, "templates"} {
@@ -56,6 +56,13 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 		h.listing(dir, below)
 	}
 	k.common = h.sum()
+	h = newKey("asked")
+	h.texts(string(k.common[:]))
+	for _, p := range o.Patterns {
+		tenant, environment, namespace := p.Parts()
+		h.texts(tenant, environment, namespace)
+	}
+	k.asked = h.sum()
 	for _, l := range settings.Layers {
 		if tenant, _, _ := strings.Cut(l, "/"); !strings.Contains(tenant, "{") && !slices.Contains(k.shared, tenant) {
 			k.shared = append(k.shared, tenant)
@@ -69,7 +76,7 @@ type tenantKeys struct {
 	keys    *keys // nil without a cache
 	name    string
 	own     *tenantFiles
-	below   []*tenantFiles // of the shared tenants
+	under   []*tenantFiles // the own, and those of the shared tenants
 	all     cacheKey       // of everything that is checked of the tenant
 	soundly bool
 }
@@ -81,7 +88,7 @@ func (k *keys) tenant(ctx context.Context, name string) (tenantKeys, error) {
 	}
 	of.soundly = true
 	h := newKey("tenant")
-	h.texts(string(k.common[:]), name)
+	h.texts(string(k.asked[:]), name)
 	for _, tenant := range append([]string{name}, k.shared...) {
 		files, err := k.files(ctx, tenant)
 		if err != nil {
@@ -91,7 +98,7 @@ func (k *keys) tenant(ctx context.Context, name string) (tenantKeys, error) {
 		if of.own == nil {
 			of.own = files
 		}
-		of.below = append(of.below, files)
+		of.under = append(of.under, files)
 		h.texts(tenant, string(files.all[:]))
 	}
 	of.all = h.sum()
@@ -134,39 +141,111 @@ func (k *keys) drift(ctx context.Context) (key cacheKey, sound bool, err error) 
 // sound reports whether the keys stand for all that outcomes depend on.
 func (t tenantKeys) sound() bool { return t.soundly }
 
-// namespace gives the key of one namespace of the tenant: of its own layer files, and of all that its addresses are made of.
-func (t tenantKeys) namespace(name string, n namespacePart) (key cacheKey, sound bool) {
-	if !t.soundly {
-		return key, false
-	}
-	h := newKey("namespace")
-	h.texts(string(t.keys.common[:]), t.name, name, t.own.digests[workspace.TenantFile(t.name)])
-	for _, file := range t.files(n) {
-		h.texts(file, t.digest(file))
-	}
-	for _, a := range n.addresses {
-		h.texts(a.String())
-	}
-	return h.sum(), true
+// partKeys are the keys of one part of what is checked of a tenant.
+type partKeys struct {
+	exact cacheKey
+	// form is the key by the form of the layers that lie under several tenants: an outcome of no findings is the same for
+	// all that have it.
+	form   cacheKey
+	formed bool
+	sound  bool // they stand for all that the outcome depends on
 }
 
-// files gives the layer files that a namespace of the tenant depends on, whether they are there or not, sorted.
-func (t tenantKeys) files(n namespacePart) []string {
-	set := map[string]bool{}
-	for _, a := range n.layers {
-		set[a.File()], set[a.CUEFile()] = true, true
+func (k partKeys) get(c *Cache) (outcome, bool) {
+	if !k.sound {
+		return outcome{}, false
 	}
-	for _, a := range n.addresses {
-		for _, ref := range t.keys.settings.Stack(a) {
-			set[ref.Address.File()], set[ref.Address.CUEFile()] = true, true
+	if k.formed {
+		if o, ok := c.get(k.form); ok {
+			return o, true
 		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return c.get(k.exact)
+}
+
+func (k partKeys) put(c *Cache, p *part) {
+	if k.formed && p.settled && len(p.findings) == 0 {
+		c.put(k.form, p.outcome)
+		return
+	}
+	c.put(k.exact, p.outcome)
+}
+
+// usage gives the keys of what the tenant uses of its quotas.
+func (t tenantKeys) usage() (k partKeys) {
+	if !t.soundly {
+		return k
+	}
+	h := newKey("usage")
+	h.texts(string(t.keys.common[:]), t.name, string(t.own.all[:]))
+	return partKeys{exact: h.sum(), sound: true}
+}
+
+// layers gives the keys of layer files of the tenant, each for itself.
+func (t tenantKeys) layers(layers []address.Address) (k partKeys) {
+	if !t.soundly {
+		return k
+	}
+	h := newKey("layers")
+	h.texts(string(t.keys.common[:]), t.own.digests[workspace.TenantFile(t.name)])
+	t.digests(h, ownFiles(layers))
+	return partKeys{exact: h.sum(), sound: true}
+}
+
+// address gives the keys of what an address of the tenant resolves to.
+func (t tenantKeys) address(ctx context.Context, a address.Address) (k partKeys) {
+	if !t.soundly {
+		return k
+	}
+	k.sound = true
+	exact, form := newKey("address"), newKey("address by form")
+	for _, h := range []keyHash{exact, form} {
+		h.texts(string(t.keys.common[:]), t.own.digests[workspace.TenantFile(t.name)], a.String())
+	}
+	for _, ref := range t.keys.settings.Stack(a) {
+		files := ownFiles([]address.Address{ref.Address})
+		t.digests(exact, files)
+		if text, ok := t.keys.form(ctx, ref.Address, a.Namespace); ok {
+			k.formed = true
+			form.texts("form", text)
+		} else {
+			t.digests(form, files)
+		}
+	}
+	k.exact, k.form = exact.sum(), form.sum()
+	return k
+}
+
+// digests adds what lies in files, whether they are there or not.
+func (t tenantKeys) digests(h keyHash, files []string) {
+	for _, file := range files {
+		h.texts(file, t.digest(file))
+	}
+}
+
+// ownFiles gives the places of layer files, in YAML and in CUE.
+func ownFiles(layers []address.Address) []string {
+	files := make([]string, 0, 2*len(layers))
+	for _, a := range layers {
+		files = append(files, a.File(), a.CUEFile())
+	}
+	return files
+}
+
+// below gives the places of the layer files that addresses are made of, whether they are there or not.
+func (t tenantKeys) below(addresses ...address.Address) []string {
+	var layers []address.Address
+	for _, a := range addresses {
+		for _, ref := range t.keys.settings.Stack(a) {
+			layers = append(layers, ref.Address)
+		}
+	}
+	return ownFiles(layers)
 }
 
 // digest gives the digest of a layer file, "" for none.
 func (t tenantKeys) digest(file string) string {
-	for _, files := range t.below {
+	for _, files := range t.under {
 		if d, ok := files.digests[file]; ok {
 			return d
 		}
@@ -176,8 +255,8 @@ func (t tenantKeys) digest(file string) string {
 
 // unchanged reports whether what was read of the worktree is what the key was made of: somebody may have edited a file in
 // between, and then the outcome belongs to neither.
-func (t tenantKeys) unchanged(ctx context.Context, s *workspace.Snapshot, n namespacePart) bool {
-	for _, file := range t.files(n) {
+func (t tenantKeys) unchanged(ctx context.Context, s *workspace.Snapshot, files []string) bool {
+	for _, file := range files {
 		digest := t.digest(file)
 		if digest != "" && !strings.HasPrefix(digest, gitrepo.ContentDigestPrefix) {
 			continue // of a commit, which does not change

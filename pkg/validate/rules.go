@@ -76,7 +76,7 @@ func (p *part) rules(ctx context.Context, tenant string, addresses []address.Add
 	}
 	p.found(list...)
 	// Rules look beyond the namespaces that were checked just now, and so at files that nobody has compared with their digests.
-	if of.sound() && !of.unchanged(ctx, p.s, namespacePart{addresses: slices.Collect(maps.Keys(known))}) {
+	if of.sound() && !of.unchanged(ctx, p.s, of.below(slices.Collect(maps.Keys(known))...)) {
 		p.unreadable = true
 	}
 	return nil

@@ -8,9 +8,6 @@ package validate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"maps"
 	"path"
 	"runtime"
 	"slices"
@@ -120,7 +117,8 @@ type run struct {
 	s        *workspace.Snapshot
 	settings *workspace.Settings
 	o        Options
-	keys     *keys // nil without a cache
+	keys     *keys    // nil without a cache
+	fit      sync.Map // the addresses of the layer files whose secrets fit the schema: see outcome.fitting
 
 	mu     sync.Mutex
 	report *Report
@@ -253,116 +251,6 @@ func (r *run) tenant(ctx context.Context, name string) error {
 	return nil
 }
 
-// part collects what is found in one part of the configuration.
-type part struct {
-	*run
-	outcome
-	unreadable bool // a file could not be read: what came out may not be of what its digest says
-}
-
-// add takes the findings out of an error; any other error is given back.
-func (p *part) add(err error) error {
-	list, ok := errors.AsType[diag.List](err)
-	if !ok {
-		return err
-	}
-	p.found(list...)
-	return nil
-}
-
-func (p *part) found(list ...diag.Finding) { p.findings = append(p.findings, list...) }
-
-// join adds what another part came to.
-func (p *part) join(o outcome) {
-	p.addresses += o.addresses
-	p.files += o.files
-	p.found(o.findings...)
-	p.unopened = append(p.unopened, o.unopened...)
-}
-
-func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
-	tenant, err := p.s.Tenant(ctx, name)
-	if err != nil {
-		if _, ok := errors.AsType[diag.List](err); !ok {
-			err = diag.List{{
-				Code: "tenant-file", Severity: diag.Error, Message: err.Error(), Hint: diag.HintOf(err),
-				Position: diag.Position{File: workspace.TenantFile(name)},
-			}}
-		}
-		if err := p.add(err); err != nil {
-			return err
-		}
-	}
-	layers, strays, err := p.s.LayerFiles(ctx, name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, stray := range strays {
-		if path.Dir(path.Dir(stray)) == address.Root && p.isUnreadable(ctx, stray) {
-			continue // told of the whole repository
-		}
-		p.stray(stray)
-	}
-	var addresses []address.Address
-	if tenant != nil {
-		quotas, err := Quotas(ctx, p.s, tenant)
-		if err != nil {
-			return err
-		}
-		p.found(quotas...)
-		for _, ns := range tenant.Namespaces {
-			if _, ok := p.settings.Namespace(ns); !ok {
-				p.found(diag.Finding{
-					Code: "unknown-namespace", Severity: diag.Error, Position: diag.Position{File: tenant.File},
-					Message: fmt.Sprintf("namespaces names %q, which lcm.yaml does not declare", ns),
-					Hint:    diag.DidYouMean(ns, p.settings.NamespaceNames(), "declare it: lcm namespace add "+ns+" --module MODULE"),
-				})
-			}
-		}
-		if patterns := p.patternsOf(name); len(patterns) > 0 { // without any, all tenants' addresses would be meant
-			if addresses, err = p.s.Addresses(ctx, patterns...); err != nil {
-				return err
-			}
-		}
-	}
-	// Namespaces are checked one by one, as a change in one leaves what is known of the others as it is.
-	byNamespace := map[string]*namespacePart{}
-	partOf := func(ns string) *namespacePart {
-		if byNamespace[ns] == nil {
-			byNamespace[ns] = &namespacePart{}
-		}
-		return byNamespace[ns]
-	}
-	for _, a := range layers {
-		if p.covers(a) {
-			n := partOf(a.Namespace)
-			n.layers = append(n.layers, a)
-		}
-	}
-	for _, a := range addresses {
-		n := partOf(a.Namespace)
-		n.addresses = append(n.addresses, a)
-	}
-	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) {
-		n := byNamespace[ns]
-		key, sound := of.namespace(ns, *n)
-		if known, ok := p.o.Cache.get(key); ok && sound {
-			p.join(known)
-			continue
-		}
-		sub := &part{run: p.run}
-		if err := sub.namespace(ctx, *n, tenant); err != nil {
-			return err
-		}
-		if sound = sound && !sub.unreadable && of.unchanged(ctx, p.s, *n); sound {
-			p.o.Cache.put(key, sub.outcome)
-		}
-		p.unreadable = p.unreadable || !sound
-		p.join(sub.outcome)
-	}
-	return p.rules(ctx, name, addresses, of)
-}
-
 // patternsOf gives what the patterns ask for of one tenant.
 func (r *run) patternsOf(tenant string) []address.Pattern {
 	var out []address.Pattern
@@ -395,34 +283,6 @@ func (p *part) isUnreadable(ctx context.Context, name string) bool {
 	_, err := p.s.ReadDir(ctx, name)
 	_, ok := errors.AsType[diag.List](err)
 	return ok
-}
-
-// namespacePart is what belongs to one namespace of a tenant.
-type namespacePart struct{ layers, addresses []address.Address }
-
-// namespace checks the layer files, each for itself, and the resolved addresses.
-func (p *part) namespace(ctx context.Context, n namespacePart, tenant *workspace.Tenant) error {
-	for _, a := range n.layers {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := p.layer(ctx, a, tenant); err != nil {
-			return err
-		}
-		p.files++
-	}
-	for _, a := range n.addresses {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		list, err := check(ctx, p.s, a)
-		if err != nil && p.cannotRead(ctx, p.s.LayerFile(ctx, a), err) != nil {
-			return fmt.Errorf("validate %s: %w", a, err)
-		}
-		p.found(list...)
-		p.addresses++
-	}
-	return nil
 }
 
 // covers reports whether a layer file belongs to what the patterns ask for: it is itself matched, or lies under base of a

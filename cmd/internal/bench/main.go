@@ -164,6 +164,10 @@ func measure(ctx context.Context, o options, lcm string, progress io.Writer) (re
 		return report{}, err
 	}
 	page.comparisons = append(page.comparisons, found...)
+	if found, err = b.below(ctx); err != nil {
+		return report{}, err
+	}
+	page.comparisons = append(page.comparisons, found...)
 	return page, b.addHuge(ctx, &page, progress)
 }
 

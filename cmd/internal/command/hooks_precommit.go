@@ -9,6 +9,7 @@ import (
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/cmd/internal/option"
+	"github.com/llm-devops/lcm/cmd/internal/term"
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
@@ -96,7 +97,11 @@ func (e *env) validateStaged(
 		}
 		options.Cache = e.validationCache(w.Repo().Root() + "\x00staged")
 	}
+	progress := &term.Progress{}
+	options.Total = func(n int) { progress = e.IO.Progress("validating what is staged", n) }
+	options.Step = func() { progress.Step() }
 	report, err := validate.Run(ctx, s, options)
+	progress.Done()
 	if err != nil {
 		return nil, false, err
 	}
