@@ -21,6 +21,21 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type person struct {
 	recipient string
 	keyring   *seal.Keyring
+	private   string
+}
+
+func keyringOf(dir, private string) *seal.Keyring {
+	return seal.NewKeyring(seal.KeyringOptions{Home: dir, ConfigDir: dir, Getenv: func(name string) string {
+		if name == "SOPS_AGE_KEY" {
+			return private
+		}
+		return ""
+	}})
+}
+
+// pairOf gives the keys of two together.
+func pairOf(t *testing.T, p, q person) *seal.Keyring {
+	return keyringOf(t.TempDir(), p.private+"\n"+q.private)
 }
 
 func newPerson(t *testing.T) person {
@@ -29,13 +44,7 @@ func newPerson(t *testing.T) person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	return person{recipient, seal.NewKeyring(seal.KeyringOptions{Home: dir, ConfigDir: dir, Getenv: func(name string) string {
-		if name == "SOPS_AGE_KEY" {
-			return identity.Reveal()
-		}
-		return ""
-	}})}
+	return person{recipient, keyringOf(t.TempDir(), identity.Reveal()), identity.Reveal()}
 }
 
 func nobody(t testing.TB) *seal.Keyring {
@@ -358,6 +367,100 @@ func TestRandomRecipients(t *testing.T) {
 		w.check(done.Text, boss.keyring, merged)
 		w.checkRecipients(seed, done.Text, v, people, first, toOurs, toTheirs, merged)
 	}
+}
+
+// People come and go in two key groups on the branches. Who opens the outcome together is, group by group, who stayed and who came.
+func TestRandomGroups(t *testing.T) {
+	people := []person{newPerson(t), newPerson(t), newPerson(t), newPerson(t)}
+	boss := newPerson(t) // of both groups
+	var stay [2][]string // of one group, so that it shows which it is
+	for i := range stay {
+		for range len(people) + 1 {
+			stay[i] = append(stay[i], newPerson(t).recipient)
+		}
+	}
+	merges := 0
+	for seed := range seeds(t) / 4 {
+		w := &world{t: t, r: rand.New(rand.NewPCG(uint64(seed), 5))}
+		choose := func() seal.Access {
+			a := seal.Access{Groups: [][]string{append([]string{boss.recipient}, stay[0]...), append([]string{boss.recipient}, stay[1]...)}, Threshold: 2}
+			for _, p := range people {
+				if g := w.r.IntN(3); g < 2 {
+					a.Groups[g] = append(a.Groups[g], p.recipient)
+				}
+			}
+			return a
+		}
+		first := choose()
+		text, values := w.change([]byte(empty), nil, 20, boss.keyring, boss.recipient)
+		rekey := func(text []byte, a seal.Access) []byte {
+			doc, err := seal.Rekey(t.Context(), w.parse(text), a, boss.keyring, true, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return doc.Source()
+		}
+		base := rekey(text, first)
+		side := func() ([]byte, map[string]string, seal.Access) {
+			text, values := w.change(base, values, 1+w.r.IntN(4), boss.keyring)
+			if w.r.IntN(3) == 0 {
+				return text, values, first
+			}
+			to := choose()
+			return rekey(text, to), values, to
+		}
+		ours, o, toOurs := side()
+		theirs, h, toTheirs := side()
+		v := merge.Versions{Base: base, Ours: ours, Theirs: theirs}
+		options := merge.Options{Keyring: boss.keyring, Now: now}
+		r, err := merge.Merge(t.Context(), "notes.yaml", v, options)
+		if err != nil || r.Pending != nil {
+			t.Fatalf("seed %d: %v %v", seed, err, r.Pending)
+		}
+		both := slices.ContainsFunc(people, func(p person) bool {
+			return isIn(p, 0, first, toOurs, toTheirs) && isIn(p, 1, first, toOurs, toTheirs)
+		})
+		if both != (r.ByLine != nil) {
+			t.Fatalf("seed %d: somebody would be of both groups %t, and merging by key says %v", seed, both, r.ByLine)
+		}
+		if both {
+			continue
+		}
+		merges++
+		if text, err = merge.Choose("notes.yaml", r.Text, nil, merge.Ours, options); err != nil {
+			t.Fatal(err)
+		}
+		done, err := merge.Finish(t.Context(), "notes.yaml", text, v, options)
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		merged, _ := want(values, o, h, w.keys())
+		w.check(done.Text, boss.keyring, merged)
+		for i, p := range people {
+			for _, q := range people[i:] {
+				var together bool
+				for _, pair := range [][2]person{{p, q}, {q, p}} {
+					together = together || isIn(pair[0], 0, first, toOurs, toTheirs) && isIn(pair[1], 1, first, toOurs, toTheirs)
+				}
+				_, err := seal.Open(t.Context(), w.parse(done.Text), pairOf(t, p, q))
+				if _, locked := errors.AsType[*seal.NoIdentityError](err); locked == together || err != nil && !locked {
+					t.Fatalf("seed %d: together %t, and opening says %v\n%s", seed, together, err, done.Text)
+				}
+			}
+		}
+	}
+	if merges == 0 {
+		t.Error("nothing was merged")
+	}
+}
+
+// isIn reports whether somebody is in a group after a merge.
+func isIn(p person, group int, base, ours, theirs seal.Access) bool {
+	in := func(a seal.Access) bool { return slices.Contains(a.Groups[group], p.recipient) }
+	if in(ours) == in(theirs) {
+		return in(ours)
+	}
+	return !in(base)
 }
 
 func (w *world) checkRecipients(seed int, text []byte, v merge.Versions, people []person, first, ours, theirs []string, merged map[string]string) {

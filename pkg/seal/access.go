@@ -93,13 +93,8 @@ func (a Access) Within(b Access) bool {
 
 // OpensWith reports whether these keys alone open it.
 func (a Access) OpensWith(keys ...string) bool {
-	groups := 0
-	for _, group := range a.Groups {
-		if slices.ContainsFunc(group, func(r string) bool { return slices.Contains(keys, r) }) {
-			groups++
-		}
-	}
-	return groups > 0 && groups >= a.Threshold
+	n := a.groupsOf(keys...)
+	return n > 0 && n >= a.Threshold
 }
 
 // mergeAccess gives who opens a file after a merge: those that stay and those that came; who was taken out on one side is
@@ -112,20 +107,71 @@ func mergeAccess(base *Access, ours, theirs Access) (merged Access, ok bool) {
 		return theirs, true
 	case len(ours.Groups) != len(theirs.Groups) || ours.Threshold != theirs.Threshold:
 		return Access{}, false
-	case base == nil:
-		base = &Access{}
-	case base.Grouped() && len(base.Groups) != len(ours.Groups):
+	case !ours.Grouped():
+		var before []string
+		if base != nil {
+			before = base.Recipients()
+		}
+		return AccessOf(mergeRecipients(before, ours.Recipients(), theirs.Recipients())...), base == nil || !base.Grouped()
+	case base == nil || len(base.Groups) != len(ours.Groups):
+		return Access{}, false
+	}
+	left, ok1 := ours.alignedTo(*base)
+	right, ok2 := theirs.alignedTo(*base)
+	if !ok1 || !ok2 {
 		return Access{}, false
 	}
 	merged.Threshold = ours.Threshold
-	for i, group := range ours.Groups {
-		var before []string
-		if i < len(base.Groups) {
-			before = base.Groups[i]
+	for i, group := range base.Groups {
+		merged.Groups = append(merged.Groups, mergeRecipients(group, left[i], right[i]))
+	}
+	for _, r := range merged.Recipients() { // moved on one side, named on the other: neither meant both
+		if merged.groupsOf(r) > max(ours.groupsOf(r), theirs.groupsOf(r)) {
+			return Access{}, false
 		}
-		merged.Groups = append(merged.Groups, mergeRecipients(before, group, theirs.Groups[i]))
 	}
 	return merged, merged.Check() == nil
+}
+
+// groupsOf counts the groups that some keys are of.
+func (a Access) groupsOf(keys ...string) int {
+	n := 0
+	for _, group := range a.Groups {
+		if slices.ContainsFunc(group, func(r string) bool { return slices.Contains(keys, r) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// alignedTo gives the groups in the order of those that they were: the one with which each has most in common, or the one in its
+// place. Groups have no names, and ok is false where two were the same.
+func (a Access) alignedTo(base Access) (groups [][]string, ok bool) {
+	groups = make([][]string, len(base.Groups))
+	for i, group := range a.Groups {
+		best := i
+		for j, before := range base.Groups {
+			if common(group, before) > common(group, base.Groups[best]) {
+				best = j
+			}
+		}
+		if groups[best] != nil {
+			return nil, false
+		}
+		groups[best] = group
+	}
+	return groups, true
+}
+
+// common counts what two lists have in common.
+func common(a, b []string) int {
+	n := 0
+	for _, text := range a {
+		if slices.Contains(b, text) {
+			n++
+		}
+	}
+	return n
 }
 
 // mergeRecipients merges the recipients of one group.

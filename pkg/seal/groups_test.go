@@ -226,6 +226,10 @@ func TestMergeAccess(t *testing.T) {
 		{g(2, "ax", "b"), g(2, "a", "b"), g(2, "ax", "bd"), "2 [[a] [b d]]"},
 		{g(2, "a", "b"), g(2, "a", "b", "c"), g(2, "ad", "b"), "conflict"},
 		{g(2, "a", "b", "c"), g(3, "a", "b", "c"), g(2, "ad", "b", "c"), "conflict"},
+		{g(2, "a", "b"), g(2, "b", "ac"), g(2, "a", "bd"), "2 [[a c] [b d]]"},        // the groups in another order
+		{g(2, "ab", "cd"), g(2, "ac", "bd"), g(2, "ab", "cde"), "2 [[a c] [b d e]]"}, // equally near to both
+		{g(2, "ab", "cd"), g(2, "abe", "cd"), g(2, "ab", "cde"), "conflict"},         // e came to another group on each side
+		{g(2, "abx", "cd"), g(2, "ab", "x"), g(2, "abx", "cde"), "conflict"},
 		{g(2, "ac", "b"), g(2, "a", "b"), g(2, "c", "b"), "conflict"}, // nobody would be left in a group
 	} {
 		got, ok := mergeAccess(&c.base, c.ours, c.theirs)
