@@ -44,12 +44,19 @@ func (e *UnsupportedError) Error() string { return "repository not supported: " 
 
 // UnknownRevisionError says that a name is not the name of a commit here.
 type UnknownRevisionError struct {
-	Rev    string
-	Reason string
+	Rev     string
+	Reason  string
+	Shallow bool // this clone does not have all of history, so it may be a commit elsewhere
 }
 
+// ShallowHint says how a clone gets the history that it does not have.
+const ShallowHint = "get the rest of history: git fetch --unshallow; in CI, check out with fetch-depth 0"
+
 func (e *UnknownRevisionError) Error() string {
-	if e.Reason == "" {
+	switch {
+	case e.Shallow:
+		return fmt.Sprintf("unknown revision %q: this clone is shallow, and does not have all commits", e.Rev)
+	case e.Reason == "":
 		return fmt.Sprintf("unknown revision %q", e.Rev)
 	}
 	return fmt.Sprintf("unknown revision %q: %s", e.Rev, e.Reason)

@@ -184,8 +184,11 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (Revision, error) {
 		if g, ok := errors.AsType[*GitError](err); ok && !strings.Contains(g.Stderr, "Needed a single revision") {
 			reason = oneLine(g.Stderr)
 		}
+		if shallow, err := r.Shallow(ctx); err == nil && shallow {
+			return Revision{}, diag.WithHint(&UnknownRevisionError{Rev: rev, Reason: reason, Shallow: true}, ShallowHint)
+		}
 		return Revision{}, diag.WithHint(&UnknownRevisionError{Rev: rev, Reason: reason},
-			"`git log --oneline` and `git branch -a` show what there is; a shallow or single-branch clone may need `git fetch` first")
+			"`git log --oneline` and `git branch -a` show what there is; a single-branch clone may need `git fetch` first")
 	}
 	if err != nil {
 		return Revision{}, fmt.Errorf("resolve %q: %w", rev, err)

@@ -87,6 +87,9 @@ func chain(ctx context.Context, w *workspace.Workspace, revision gitrepo.Revisio
 		first := true
 		for _, parent := range c.Parents {
 			s, err := w.At(ctx, parent.String())
+			if unknown, ok := errors.AsType[*gitrepo.UnknownRevisionError](err); ok && unknown.Shallow {
+				return refuse(gitrepo.ShallowHint, "this clone is shallow, and who may sign is followed back through all changes of %s", SignersFile)
+			}
 			if err != nil {
 				return err
 			}

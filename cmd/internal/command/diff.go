@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/diff"
+	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
@@ -138,6 +140,9 @@ func parseOperand(ctx context.Context, w *workspace.Workspace, text string) (ope
 		return operand{pattern: pattern}, nil
 	}
 	if _, err := w.Repo().Resolve(ctx, text); err != nil {
+		if unknown, ok := errors.AsType[*gitrepo.UnknownRevisionError](err); ok && unknown.Shallow && !strings.Contains(pattern, "/") {
+			return operand{}, err
+		}
 		names, listErr := w.Worktree().Tenants(ctx)
 		if listErr != nil {
 			return operand{}, listErr
