@@ -131,6 +131,10 @@ type Options struct {
 type Patience struct {
 	Request time.Duration // one request; 0 means 10 s
 	Total   time.Duration // one operation with all its repetitions; 0 means 30 s
+
+	// Waiting is told once of a store that did not do what it was asked within a fifteenth of Total, which is how long it is tried
+	// in all. It may be nil, and is called from any goroutine.
+	Waiting func(store string, total time.Duration)
 }
 
 const (

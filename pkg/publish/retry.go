@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -29,6 +30,8 @@ func RetryingSecrets(s SecretStore, p Patience) SecretStore {
 type patient struct {
 	name     string
 	patience Patience
+
+	waiting sync.Once // tells that it takes long
 
 	mu   sync.Mutex
 	dead error // set when patience ran out
@@ -56,6 +59,12 @@ func try[T any](ctx context.Context, p *patient, request func(context.Context) (
 	}
 	total, cancel := context.WithTimeout(ctx, p.patience.Total)
 	defer cancel()
+	if p.patience.Waiting != nil {
+		slow := time.AfterFunc(p.patience.Total/15, func() {
+			p.waiting.Do(func() { p.patience.Waiting(p.name, p.patience.Total) })
+		})
+		defer slow.Stop()
+	}
 	var last error
 	attempt := func() (T, error) {
 		req, cancel := context.WithTimeout(total, p.patience.Request)
@@ -121,7 +130,8 @@ func (p *patient) giveUp(last error) error {
 		err := fmt.Errorf("%s: gave up after %s: %w", p.name, p.patience.Total, last)
 		hint := diag.HintOf(last)
 		if hint == "" {
-			hint = "check that it is up and can be reached from here, then run the same again: nothing half done is visible"
+			hint = "check that its address in lcm.yaml is right, that it is up, and that it can be reached from here (VPN, HTTPS_PROXY); " +
+				"then run the same again: nothing half done is visible"
 		}
 		p.dead = diag.WithHint(err, "%s", hint)
 	}

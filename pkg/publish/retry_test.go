@@ -139,3 +139,24 @@ func TestRetryingCancelled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Whoever waits is told of which store, once, and is told nothing while a store answers.
+func TestRetryingTellsOfWaiting(t *testing.T) {
+	told := make(chan string, 10)
+	patience := impatient
+	patience.Waiting = func(store string, total time.Duration) { told <- fmt.Sprint(store, " ", total) }
+	quick := publish.Retrying(&mem.Store{}, patience)
+	_, _, _ = quick.Get(t.Context(), "k")
+	s := publish.Retrying(&hangingStore{hang: true}, patience)
+	for range 2 {
+		if _, _, err := s.Get(t.Context(), "k"); !errors.Is(err, publish.ErrUnavailable) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if len(told) != 1 {
+		t.Fatalf("told %d times", len(told))
+	}
+	if got, want := <-told, s.String()+" 600ms"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}

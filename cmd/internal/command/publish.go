@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -245,6 +246,9 @@ func (o *publishOptions) options(ctx context.Context, e *env, w *workspace.Works
 	out := publish.Options{
 		Seal: seal.SealTo, Ancestor: release.Ancestry(w.Repo()), Related: w.Repo().IsRelated,
 		AllowRollback: o.rollback, AllowEmpty: o.allowEmpty, Repair: o.repair,
+	}
+	out.Patience.Waiting = func(store string, total time.Duration) {
+		e.IO.Note("waiting for %s: no answer yet; it is tried for %s in all", store, total)
 	}
 	var err error
 	if out.Allowed, err = release.Allowed(signers); err != nil {
