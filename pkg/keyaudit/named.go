@@ -24,13 +24,10 @@ type Naming struct {
 	Signer    string                  `json:"signer,omitempty"`    // only where the signature is good
 }
 
-// SignersFile has who may sign changes.
-const SignersFile = "policies/allowed_signers"
-
 // Namings gives who named keys, by the places where they stand in tenants' files. What is not committed yet is left out.
 // Signatures are held against the snapshot's own list of signers.
 func Namings(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, at []workspace.Recipient) (map[diag.Position]Naming, error) {
-	signers, err := s.ReadFile(ctx, SignersFile)
+	signers, err := s.ReadFile(ctx, workspace.SignersFile)
 	held := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -87,7 +84,7 @@ func (r *run) namings(ctx context.Context, tenants []Tenant) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.s.ReadFile(ctx, SignersFile)
+	_, err = r.s.ReadFile(ctx, workspace.SignersFile)
 	held := err == nil // without a list of signers nobody is held to one
 	told := map[diag.Position]bool{}
 	for i, t := range tenants {

@@ -27,9 +27,6 @@ import (
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
-// SignersFile names who may sign changes, in Git's own format.
-const SignersFile = "policies/allowed_signers"
-
 // RefusedError says why a commit may not be published.
 type RefusedError struct{ Reason string }
 
@@ -59,14 +56,14 @@ func Clean(ctx context.Context, repo *gitrepo.Repo) error {
 // changed by someone who was not in it before. It gives the file, for what is verified later.
 func Signed(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot) ([]byte, error) {
 	revision := s.Revision()
-	signers, err := s.ReadFile(ctx, SignersFile)
+	signers, err := s.ReadFile(ctx, workspace.SignersFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, refuse("add your signing key: lcm init writes the file", "%s does not exist at %s, so nobody may sign", SignersFile, revision.Short())
+		return nil, refuse("add your signing key: lcm init writes the file", "%s does not exist at %s, so nobody may sign", workspace.SignersFile, revision.Short())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", SignersFile, err)
+		return nil, fmt.Errorf("read %s: %w", workspace.SignersFile, err)
 	}
-	if err := verify(ctx, w.Repo(), revision, signers, SignersFile); err != nil {
+	if err := verify(ctx, w.Repo(), revision, signers, workspace.SignersFile); err != nil {
 		return nil, err
 	}
 	return signers, chain(ctx, w, revision)
@@ -75,7 +72,7 @@ func Signed(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot) 
 // chain follows the changes of the signers file back to its first version: each must be signed by someone whom the version
 // before it allowed. Without this, anyone could add a key in the very commit that it signs.
 func chain(ctx context.Context, w *workspace.Workspace, revision gitrepo.Revision) error {
-	for c, err := range w.Repo().History(ctx, revision, SignersFile) {
+	for c, err := range w.Repo().History(ctx, revision, workspace.SignersFile) {
 		if err != nil {
 			return err
 		}
@@ -88,12 +85,12 @@ func chain(ctx context.Context, w *workspace.Workspace, revision gitrepo.Revisio
 		for _, parent := range c.Parents {
 			s, err := w.At(ctx, parent.String())
 			if unknown, ok := errors.AsType[*gitrepo.UnknownRevisionError](err); ok && unknown.Shallow {
-				return refuse(gitrepo.ShallowHint, "this clone is shallow, and who may sign is followed back through all changes of %s", SignersFile)
+				return refuse(gitrepo.ShallowHint, "this clone is shallow, and who may sign is followed back through all changes of %s", workspace.SignersFile)
 			}
 			if err != nil {
 				return err
 			}
-			before, err := s.ReadFile(ctx, SignersFile)
+			before, err := s.ReadFile(ctx, workspace.SignersFile)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -101,7 +98,7 @@ func chain(ctx context.Context, w *workspace.Workspace, revision gitrepo.Revisio
 				return err
 			}
 			first = false
-			if err := verify(ctx, w.Repo(), c.Revision, before, SignersFile+" before it"); err == nil {
+			if err := verify(ctx, w.Repo(), c.Revision, before, workspace.SignersFile+" before it"); err == nil {
 				allowed = true
 			} else if _, ok := errors.AsType[*RefusedError](err); ok {
 				refused = err
@@ -111,7 +108,7 @@ func chain(ctx context.Context, w *workspace.Workspace, revision gitrepo.Revisio
 		}
 		// The commit that brings the file in is where trust begins: there is nothing to hold it against.
 		if !first && !allowed {
-			return fmt.Errorf("%s was changed by someone it did not allow: %w", SignersFile, refused)
+			return fmt.Errorf("%s was changed by someone it did not allow: %w", workspace.SignersFile, refused)
 		}
 	}
 	return nil
@@ -266,5 +263,5 @@ func Allowed(signers []byte) (*bundle.AllowedSigners, error) {
 			ssh = append(ssh, line...)
 		}
 	}
-	return bundle.ParseAllowedSigners(SignersFile, ssh)
+	return bundle.ParseAllowedSigners(workspace.SignersFile, ssh)
 }

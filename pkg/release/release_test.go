@@ -73,7 +73,7 @@ func (r *repository) commit(by string, signers ...string) {
 		_, line := r.signer(s)
 		text += line
 	}
-	file := filepath.Join(r.dir, filepath.FromSlash(release.SignersFile))
+	file := filepath.Join(r.dir, filepath.FromSlash(workspace.SignersFile))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		r.t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ const (
 	SopsFile       = workspace.SopsFile
 	AttributesFile = ".gitattributes"
 	IgnoreFile     = ".gitignore"
-	SignersFile    = "policies/allowed_signers"
 )
 
 // Settings gives a first lcm.yaml.

@@ -16,6 +16,9 @@ import (
 // SettingsFile is the file at a repository's root that makes it a config repository.
 const SettingsFile = "lcm.yaml"
 
+// SignersFile names who may sign changes, in Git's own format.
+const SignersFile = "policies/allowed_signers"
+
 // APIVersion is the version of the files and of the JSON output that this code understands.
 const APIVersion = "lcm/v1"
 

@@ -14,7 +14,6 @@ import (
 	"github.com/llm-devops/lcm/cmd/internal/option"
 	"github.com/llm-devops/lcm/pkg/doctor"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
-	"github.com/llm-devops/lcm/pkg/scaffold"
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
@@ -129,7 +128,7 @@ func (e *env) examine(ctx context.Context) ([]doctor.Check, error) {
 		s = nil
 	}
 	trying, cancel := context.WithTimeout(ctx, signingTime)
-	checks = append(checks, doctor.Signing(trying, w.Repo(), signersAtHead(ctx, w), scaffold.SignersFile)...)
+	checks = append(checks, doctor.Signing(trying, w.Repo(), signersAtHead(ctx, w), workspace.SignersFile)...)
 	cancel()
 	checks = append(checks, doctor.Keys(ctx, e.keyring(), s)...)
 	if s != nil {
@@ -154,7 +153,7 @@ func signersAtHead(ctx context.Context, w *workspace.Workspace) []byte {
 	if err != nil {
 		return nil
 	}
-	signers, err := head.ReadFile(ctx, scaffold.SignersFile)
+	signers, err := head.ReadFile(ctx, workspace.SignersFile)
 	if err != nil {
 		return nil
 	}

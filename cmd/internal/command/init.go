@@ -103,7 +103,7 @@ func runInit(ctx context.Context, e *env, o *initOptions) error {
 func (o *initOptions) fill(ctx context.Context, e *env, repo *gitrepo.Repo, report *display.Init) error {
 	if repo == nil { // a dry run on a folder that is no repository
 		report.Root = e.path(o.dir)
-		report.Files = []string{workspace.SettingsFile, scaffold.SopsFile, scaffold.AttributesFile, scaffold.IgnoreFile, workspace.TenantFile(address.Global), scaffold.SignersFile, workspace.LockFile}
+		report.Files = []string{workspace.SettingsFile, scaffold.SopsFile, scaffold.AttributesFile, scaffold.IgnoreFile, workspace.TenantFile(address.Global), workspace.SignersFile, workspace.LockFile}
 		return nil
 	}
 	report.Root = repo.Root()
@@ -231,7 +231,7 @@ func (o *initOptions) signing(ctx context.Context, e *env, repo *gitrepo.Repo, r
 	}
 	if setup.Format == "ssh" && known == "" && !o.dryRun {
 		// So that git log --show-signature knows the signers too.
-		return repo.SetConfig(ctx, "gpg.ssh.allowedSignersFile", filepath.Join(repo.Root(), filepath.FromSlash(scaffold.SignersFile)))
+		return repo.SetConfig(ctx, "gpg.ssh.allowedSignersFile", filepath.Join(repo.Root(), filepath.FromSlash(workspace.SignersFile)))
 	}
 	return nil
 }
@@ -373,7 +373,7 @@ func (o *initOptions) files(ctx context.Context, w *workspace.Workspace, base *w
 		},
 		scaffold.AttributesFile: func(have []byte) ([]byte, error) { return scaffold.Attributes(have), nil },
 		scaffold.IgnoreFile:     func(have []byte) ([]byte, error) { return scaffold.Ignore(have), nil },
-		scaffold.SignersFile: func(have []byte) ([]byte, error) {
+		workspace.SignersFile: func(have []byte) ([]byte, error) {
 			if have != nil || signer == "" {
 				return have, nil
 			}

@@ -55,7 +55,7 @@ func runKeysSync(ctx context.Context, e *env, c *keysChange) error {
 // warnOfNamings tells of those who are about to gain access because somebody named them who may not sign. Policy is a file like
 // others: sync makes it true.
 func (c *keysChange) warnOfNamings(ctx context.Context, e *env, tenants []rekey.Tenant) error {
-	if _, err := c.base.ReadFile(ctx, keyaudit.SignersFile); errors.Is(err, fs.ErrNotExist) {
+	if _, err := c.base.ReadFile(ctx, workspace.SignersFile); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, t := range tenants {

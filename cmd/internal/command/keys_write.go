@@ -100,7 +100,7 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 		return err
 	}
 	report.Known = append(report.Known, lists...)
-	if report.Outcome, report.Commit, err = carryOut(ctx, plan, c.Write); err != nil {
+	if report.Outcome, report.Commit, err = e.carryOut(ctx, plan, c.Write); err != nil {
 		return err
 	}
 	if err := c.report(e, report); err != nil {

@@ -271,7 +271,7 @@ func (o *publishOptions) signer(ctx context.Context, e *env, repo *gitrepo.Repo)
 		}
 		if setup.Format != "ssh" || setup.Key == "" {
 			return nil, diag.WithHint(errors.New("no key to sign the manifest with: Git signs with "+setup.Format+" here"),
-				"name an Ed25519 SSH key with --signing-key or LCM_SIGNING_KEY, and list it in %s", release.SignersFile)
+				"name an Ed25519 SSH key with --signing-key or LCM_SIGNING_KEY, and list it in %s", workspace.SignersFile)
 		}
 		key = setup.Key
 	}

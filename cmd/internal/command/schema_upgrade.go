@@ -123,8 +123,7 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 		err = diag.WithHint(&change.FindingsError{Findings: report.Introduced},
 			"leave the new lock in the worktree with --no-commit, mend the configuration, and commit both together")
 	default:
-		rev, commitErr := plan.Commit(ctx)
-		report.Commit, err = rev.String(), commitErr
+		report.Commit, err = e.commit(ctx, plan)
 	}
 	if showErr := display.SchemaUpgraded(e.IO, report, o.format.JSON()); err == nil {
 		err = showErr

@@ -88,12 +88,12 @@ func (e *env) carriedOut(ctx context.Context, plan *change.Plan, o option.Write)
 		return nil, err
 	}
 	report.IdentityFile = e.identityFile
-	report.Outcome, report.Commit, err = carryOut(ctx, plan, o)
+	report.Outcome, report.Commit, err = e.carryOut(ctx, plan, o)
 	return report, err
 }
 
 // carryOut writes a prepared change, or does not, and says what became of it.
-func carryOut(ctx context.Context, plan *change.Plan, o option.Write) (outcome display.Outcome, commit string, err error) {
+func (e *env) carryOut(ctx context.Context, plan *change.Plan, o option.Write) (outcome display.Outcome, commit string, err error) {
 	switch {
 	case plan.Empty():
 		return display.Unchanged, "", nil
@@ -102,9 +102,21 @@ func carryOut(ctx context.Context, plan *change.Plan, o option.Write) (outcome d
 	case o.NoCommit:
 		return display.Written, "", plan.Write(ctx)
 	}
-	revision, err := plan.Commit(ctx)
+	commit, err = e.commit(ctx, plan)
 	if err != nil {
 		return "", "", err
 	}
-	return display.Committed, revision.String(), nil
+	return display.Committed, commit, nil
+}
+
+// commit makes the commit of a prepared change, and warns where it is signed with a key that does not count here.
+func (e *env) commit(ctx context.Context, plan *change.Plan) (string, error) {
+	revision, err := plan.Commit(ctx)
+	if err != nil {
+		return "", err
+	}
+	if unlisted, err := plan.Unlisted(ctx, revision); err == nil && unlisted {
+		e.IO.Warn("%s does not name the key that you sign with, so lcm publish will refuse this commit: lcm doctor says what to do", workspace.SignersFile)
+	}
+	return revision.String(), nil
 }
