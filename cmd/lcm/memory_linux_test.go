@@ -5,16 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
 )
 
 const nobody = 65534
@@ -149,13 +154,28 @@ func coreLimitOf(t *testing.T, process int) string {
 	return string(coreSize.FindSubmatch(data)[1])
 }
 
-// TestNoOtherProcessReadsTheMemory looks at lcm as another process of the same user does, while a program runs that lcm gave secrets to,
-// and ends it so that it would leave a core dump.
-func TestNoOtherProcessReadsTheMemory(t *testing.T) {
+func TestMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds lcm")
 	}
 	u := newGuarded(t)
+	for name, test := range map[string]func(*testing.T, *guarded){
+		"shielded": testNoOtherProcessReadsTheMemory, "own files": testAShieldedProcessFindsItsOwnFiles, "keys are gone": testKeysAreGone,
+	} {
+		t.Run(name, func(t *testing.T) {
+			mine := *u
+			mine.t = t
+			for _, name := range []string{"waits", "go"} {
+				_ = os.Remove(filepath.Join(u.home, name))
+			}
+			test(t, &mine)
+		})
+	}
+}
+
+// testNoOtherProcessReadsTheMemory looks at lcm as another process of the same user does, while a program runs that lcm gave secrets to,
+// and ends it so that it would leave a core dump.
+func testNoOtherProcessReadsTheMemory(t *testing.T, u *guarded) {
 	u.extra = []string{"GOTRACEBACK=crash"}
 	line := `ulimit -S -c "$(ulimit -H -c)"; exec lcm -C ` + u.dir + ` exec acme/production/notes --file all.json=. -- sh -c '` + u.waiting("true") + `'`
 	cmd := u.command("sh", "-c", line)
@@ -192,15 +212,125 @@ func TestNoOtherProcessReadsTheMemory(t *testing.T) {
 	}
 }
 
-// TestAShieldedProcessFindsItsOwnFiles reads an identity from where a shell's process substitution has it, which is in /proc.
-func TestAShieldedProcessFindsItsOwnFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds lcm")
-	}
-	u := newGuarded(t)
+// testAShieldedProcessFindsItsOwnFiles reads an identity from where a shell's process substitution has it, which is in /proc.
+func testAShieldedProcessFindsItsOwnFiles(t *testing.T, u *guarded) {
 	out, err := u.shell("exec 3< " + u.home + "/.config/sops/age/keys.txt; XDG_CONFIG_HOME=" + u.home + "/none SOPS_AGE_KEY_FILE=/dev/fd/3 exec lcm -C " + u.dir +
 		" get acme/production/notes token --reveal")
 	if err != nil || strings.TrimSpace(out) != guardedSecret {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// testKeysAreGone looks through all memory of lcm while a program runs that it waits for.
+func testKeysAreGone(t *testing.T, u *guarded) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can read the memory of lcm")
+	}
+	keys := u.keys()
+	for name, args := range map[string][]string{
+		"exec": {"exec", "acme/production/notes", "--file", "all.json=.", "--", "sh", "-c", u.waiting("true")},
+		"edit": {"edit", "acme/production/notes", "-m", "more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mine := *u
+			mine.t = t
+			for _, name := range []string{"waits", "go"} {
+				_ = os.Remove(filepath.Join(u.home, name))
+			}
+			script := filepath.Join(u.home, "editor")
+			if err := os.WriteFile(script, []byte("#!/bin/sh\n"+mine.waiting(`echo more: x >>"$1"`)+"\n"), 0o755); err != nil { //nolint:gosec // it is run
+				t.Fatal(err)
+			}
+			mine.extra = []string{"EDITOR=" + script}
+			_, lcm, said, ended := mine.start(mine.command(u.lcm, append([]string{"-C", u.dir}, args...)...))
+			memory := memoryOf(t, lcm)
+			mine.letGo()
+			if err := <-ended; err != nil {
+				t.Fatalf("%v\n%s", err, said)
+			}
+			if !bytes.Contains(memory, []byte("acme/production/notes")) {
+				t.Fatalf("these %d bytes are not the memory of lcm", len(memory))
+			}
+			for what, key := range keys {
+				if n := bytes.Count(memory, key); n > 0 {
+					t.Errorf("%s is in memory %d times", what, n)
+				}
+			}
+		})
+	}
+}
+
+// keys gives what opens the secret, as it would lie in memory.
+func (u *guarded) keys() map[string][]byte {
+	u.t.Helper()
+	text, err := os.ReadFile(filepath.Join(u.home, ".config", "sops", "age", "keys.txt"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	identities, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	for i, id := range identities {
+		id, ok := id.(*age.X25519Identity)
+		if !ok {
+			u.t.Fatalf("an identity is a %T", id)
+		}
+		name := fmt.Sprintf("identity %d", i)
+		all[name+" as text"] = []byte(id.String())
+		all[name+" in part"] = []byte(id.String())[20:40]
+		// The first and the last byte of the number itself differ where it is used.
+		raw := reflect.ValueOf(id).Elem().FieldByName("secretKey").Bytes()
+		all[name+" as a number"] = raw[1:31]
+	}
+	file, err := os.ReadFile(filepath.Join(u.dir, "config", "acme", "production", "notes.yaml"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	sealed := regexp.MustCompile(`(?s) *-----BEGIN AGE ENCRYPTED FILE-----.*?-----END AGE ENCRYPTED FILE-----\n`).FindAll(file, -1)
+	for _, s := range sealed {
+		if r, err := age.Decrypt(armor.NewReader(bytes.NewReader(regexp.MustCompile(`(?m)^ +`).ReplaceAll(s, nil))), identities...); err == nil {
+			if all["data key"], err = io.ReadAll(r); err != nil || len(all["data key"]) != 32 {
+				u.t.Fatalf("%x: %v", all["data key"], err)
+			}
+		}
+	}
+	if len(all) < 4 || all["data key"] == nil {
+		u.t.Fatalf("not all keys are found: %d, of %d envelopes", len(all), len(sealed))
+	}
+	return all
+}
+
+// memoryOf gives all that a process may write to in its memory.
+func memoryOf(t *testing.T, process int) []byte {
+	t.Helper()
+	dir := "/proc/" + strconv.Itoa(process)
+	maps, err := os.ReadFile(dir + "/maps")
+	if err != nil {
+		t.Skipf("this system does not let root read the memory of another process: %v", err)
+	}
+	mem, err := os.Open(dir + "/mem")
+	if err != nil {
+		t.Skipf("this system does not let root read the memory of another process: %v", err)
+	}
+	defer mem.Close()
+	var all []byte
+	for line := range strings.Lines(string(maps)) {
+		var from, to uint64
+		var mode string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		part := make([]byte, to-from)
+		n, err := mem.ReadAt(part, int64(from))
+		if err != nil && n == 0 {
+			t.Logf("%s: %v", strings.TrimSpace(line), err)
+		}
+		all = append(all, part[:n]...)
+	}
+	return all
 }

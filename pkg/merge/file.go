@@ -111,6 +111,7 @@ func byKey(ctx context.Context, file string, v Versions, o Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
+	defer m.Close()
 	c := contents{m.Contents.Base, m.Contents.Ours, m.Contents.Theirs}
 	want, conflicts := c.merge(preferOurs)
 	merged, err := c.write(want)

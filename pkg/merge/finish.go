@@ -41,6 +41,7 @@ func Finish(ctx context.Context, file string, text []byte, v Versions, o Options
 		}
 		return nil, err
 	}
+	defer m.Close()
 	if m.Fits(ctx, doc, o.Keyring) {
 		return &Result{Text: text}, nil
 	}
@@ -128,6 +129,7 @@ func Set(ctx context.Context, file string, text []byte, key tree.Path, value *tr
 	if err != nil {
 		return nil, err
 	}
+	defer m.Close()
 	if value, err = m.Encrypt(key.MapKeys(), value); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ func Edit(ctx context.Context, doc *yamldoc.Doc, changes []Change, o Options) (*
 		return nil, err
 	}
 	e := &editor{ctx: ctx, doc: doc, changes: changes, o: o, m: m, sealedNow: map[string]opened{}}
+	defer func() { e.key.wipe() }()
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -259,6 +260,7 @@ func (e *editor) seal(n *tree.Node, tagged bool, keys []string) (*tree.Node, err
 		return nil, err
 	}
 	plain, typ := plaintext(n, tagged)
+	defer clear(plain)
 	v, err := typed(plain, typ)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt %s: %w", tree.Keys(keys...), err)
@@ -274,6 +276,7 @@ func (e *editor) seal(n *tree.Node, tagged bool, keys []string) (*tree.Node, err
 	default:
 		text, e.had[at] = had[0], had[1:]
 	}
+	v.mac = nil // which may be plain
 	e.sealedNow[text] = v
 	out := tree.NewString(text)
 	out.Directive = n.Directive

@@ -94,7 +94,7 @@ func (e encrypted) String() string {
 	return string(append(out, ']'))
 }
 
-// dataKey encrypts the values of one file. It is safe for concurrent use.
+// dataKey encrypts the values of one file. It is safe for concurrent use. Whoever gets one from a function wipes it when done.
 type dataKey struct {
 	raw   []byte
 	block cipher.Block
@@ -109,6 +109,7 @@ func newDataKey() (*dataKey, error) {
 
 func dataKeyFrom(raw []byte) (*dataKey, error) {
 	if len(raw) != dataKeySize {
+		clear(raw)
 		return nil, fmt.Errorf("the data key has %d bytes, not %d", len(raw), dataKeySize)
 	}
 	block, err := aes.NewCipher(raw)
@@ -142,6 +143,7 @@ func (k *dataKey) open(e encrypted, aad string) ([]byte, error) {
 		if aead, err = cipher.NewGCMWithNonceSize(k.block, len(e.iv)); err != nil {
 			return nil, errFormat
 		}
+		defer zero(aead)
 	}
 	sealed := make([]byte, 0, len(e.data)+tagSize)
 	sealed = append(append(sealed, e.data...), e.tag...)

@@ -2,7 +2,6 @@ package seal
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -92,6 +91,5 @@ func isStanzaOf(s *age.Stanza, recipient string) bool {
 	if err != nil || len(s.Args) == 0 {
 		return false
 	}
-	sum := sha256.Sum256(key.Marshal())
-	return s.Args[0] == base64.RawStdEncoding.EncodeToString(sum[:4])
+	return s.Args[0] == sshFingerprint(key)
 }

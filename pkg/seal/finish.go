@@ -23,15 +23,14 @@ func (e *editor) unlock() error {
 		e.key, err = newDataKey()
 		return err
 	}
-	key, err := e.o.Keyring.dataKey(e.ctx, e.m)
+	var err error
+	if e.key, err = e.o.Keyring.dataKey(e.ctx, e.m); err != nil {
+		return err
+	}
+	root, err := open(e.doc, e.m, e.key, true)
 	if err != nil {
 		return err
 	}
-	root, err := open(e.doc, e.m, key, true)
-	if err != nil {
-		return err
-	}
-	e.key = key
 	e.had = map[hadKey][]string{}
 	for _, l := range selected(content(e.doc), &e.before) {
 		if v := root.Get(l.path); isEncrypted(l.node) {

@@ -56,10 +56,11 @@ func openToAppend(path, text string) (*os.File, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	defer clear(data)
 	if isReadableByOthers(mode) {
 		return nil, "", diag.WithHint(fmt.Errorf("%s can be read by others (mode %04o)", path, mode.Perm()), "chmod 600 %s", path)
 	}
-	if isEncryptedFile(string(data)) {
+	if isEncryptedFile(data) {
 		return nil, "", diag.WithHint(fmt.Errorf("%s is encrypted with a passphrase, so nothing can be added to it", path),
 			"save the identity in another file and name it in SOPS_AGE_KEY_FILE")
 	}

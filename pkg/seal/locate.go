@@ -7,8 +7,8 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +61,7 @@ func (k *Keyring) load() {
 			}
 		}
 		if text := k.getenv(envKey); text != "" {
-			k.add(envKey, text, true)
+			k.add(envKey, []byte(text), true)
 		} else {
 			k.tried = append(k.tried, Tried{envKey, problemUnset})
 		}
@@ -122,9 +122,10 @@ func readLimited(path string) ([]byte, fs.FileMode, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxIdentityFile+1))
+	data, err := readAll(f, int(min(info.Size(), maxIdentityFile)), maxIdentityFile)
 	if err == nil && len(data) > maxIdentityFile {
-		err = fmt.Errorf("read %s: more than %d bytes", path, maxIdentityFile)
+		clear(data)
+		return nil, 0, fmt.Errorf("read %s: more than %d bytes", path, maxIdentityFile)
 	}
 	return data, info.Mode(), err
 }
@@ -136,6 +137,7 @@ func (k *Keyring) sshFile(where, path string) {
 		return
 	}
 	id, err := k.sshKey(path, data)
+	clear(data)
 	if err != nil {
 		k.tried = append(k.tried, Tried{where, err.Error()})
 		return
@@ -144,7 +146,7 @@ func (k *Keyring) sshFile(where, path string) {
 	k.tried = append(k.tried, Tried{id.where, problemNoMatch})
 }
 
-// sshKey reads an SSH private key. path is "" for one that a command gave.
+// sshKey reads an SSH private key, of which it keeps no part of data. path is "" for one that a command gave.
 func (k *Keyring) sshKey(path string, data []byte) (identity, error) {
 	key, err := ssh.ParseRawPrivateKey(data)
 	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
@@ -161,7 +163,7 @@ func (k *Keyring) sshKey(path string, data []byte) (identity, error) {
 		if t := public.Type(); t != ssh.KeyAlgoED25519 && t != ssh.KeyAlgoRSA {
 			return identity{}, fmt.Errorf("an SSH key of type %s cannot be used, only ed25519 and rsa", t)
 		}
-		return identity{path, sshText(public), &lockedSSH{k: k, where: path, pem: data, public: public}, true}, nil
+		return identity{path, sshText(public), &lockedSSH{k: k, where: path, pem: bytes.Clone(data), public: public}, true}, nil
 	}
 	if err != nil {
 		return identity{}, errors.New("not a private SSH key")
@@ -177,6 +179,22 @@ func (k *Keyring) sshKey(path string, data []byte) (identity, error) {
 	return identity{path, sshText(signer.PublicKey()), ready{id}, false}, nil
 }
 
+// rsaKey is an RSA key as an age identity.
+type rsaKey struct {
+	*agessh.RSAIdentity
+	key *rsa.PrivateKey
+}
+
+// wipe overwrites the key as far as it can be reached: the standard library keeps more of one than it shows.
+func (k rsaKey) wipe() {
+	p := &k.key.Precomputed
+	for _, n := range append([]*big.Int{k.key.D, p.Dp, p.Dq, p.Qinv}, k.key.Primes...) {
+		if n != nil {
+			clear(n.Bits())
+		}
+	}
+}
+
 func readPublicKey(path string) (ssh.PublicKey, error) {
 	data, _, err := readLimited(path)
 	if err != nil {
@@ -189,15 +207,17 @@ func readPublicKey(path string) (ssh.PublicKey, error) {
 	return public, nil
 }
 
-// sshIdentity makes an age identity of a parsed SSH key.
+// sshIdentity makes an age identity of a parsed SSH key, which is not to be used afterwards.
 func sshIdentity(key any) (age.Identity, error) {
 	switch key := key.(type) {
 	case *ed25519.PrivateKey:
-		return agessh.NewEd25519Identity(*key)
+		return sshIdentity(*key)
 	case ed25519.PrivateKey:
-		return agessh.NewEd25519Identity(key)
+		defer clear(key)
+		return sshX25519(key)
 	case *rsa.PrivateKey:
-		return agessh.NewRSAIdentity(key)
+		id, err := agessh.NewRSAIdentity(key)
+		return rsaKey{id, key}, err
 	}
 	return nil, errors.New("an SSH key of this type cannot be used, only ed25519 and rsa")
 }
@@ -205,12 +225,13 @@ func sshIdentity(key any) (age.Identity, error) {
 // identityFile adds the identities in a file.
 func (k *Keyring) identityFile(where, path string) {
 	if data, ok := k.read(where, path); ok {
-		k.add(path, string(data), false)
+		k.add(path, data, false)
+		clear(data)
 	}
 }
 
-// add adds the identities in a text.
-func (k *Keyring) add(where, text string, words bool) {
+// add adds the identities in a text, of which it keeps no part.
+func (k *Keyring) add(where string, text []byte, words bool) {
 	ids, err := k.parseIdentities(where, text, words)
 	switch {
 	case err != nil:
@@ -225,21 +246,21 @@ func (k *Keyring) add(where, text string, words bool) {
 
 // parseIdentities reads identities, one a line or, with words, several; lines that start with # are comments. A text that
 // is an age file itself is one that a passphrase opens.
-func (k *Keyring) parseIdentities(where, text string, words bool) ([]identity, error) {
+func (k *Keyring) parseIdentities(where string, text []byte, words bool) ([]identity, error) {
 	if isEncryptedFile(text) {
-		return []identity{{where, "", &lockedFile{k: k, where: where, contents: []byte(text)}, true}}, nil
+		return []identity{{where, "", &lockedFile{k: k, where: where, contents: bytes.Clone(text)}, true}}, nil
 	}
 	var out []identity
 	number := 0
-	for line := range strings.Lines(text) {
+	for line := range bytes.Lines(text) {
 		number++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		parts := []string{line}
+		parts := [][]byte{line}
 		if words {
-			parts = strings.Fields(line)
+			parts = bytes.Fields(line)
 		}
 		for _, part := range parts {
 			id, err := k.parseIdentity(where, part)
@@ -254,29 +275,29 @@ func (k *Keyring) parseIdentities(where, text string, words bool) ([]identity, e
 }
 
 // isEncryptedFile reports whether a file of identities is an age file.
-func isEncryptedFile(text string) bool {
-	return strings.HasPrefix(text, "age-encryption.org/") || strings.HasPrefix(text, armor.Header)
+func isEncryptedFile(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("age-encryption.org/")) || bytes.HasPrefix(text, []byte(armor.Header))
 }
 
-func (k *Keyring) parseIdentity(where, text string) (identity, error) {
+func (k *Keyring) parseIdentity(where string, text []byte) (identity, error) {
 	switch {
-	case strings.HasPrefix(text, "AGE-PLUGIN-"):
-		if _, _, err := plugin.ParseIdentity(text); err != nil {
+	case bytes.HasPrefix(text, []byte("AGE-PLUGIN-")):
+		if _, _, err := plugin.ParseIdentity(string(text)); err != nil {
 			return identity{}, err
 		}
-		return identity{where, "", &pluginKey{k, where, text}, true}, nil
-	case strings.HasPrefix(text, "AGE-SECRET-KEY-PQ-1"):
-		id, err := age.ParseHybridIdentity(text)
+		return identity{where, "", &pluginKey{k, where, string(text)}, true}, nil
+	case bytes.HasPrefix(text, []byte("AGE-SECRET-KEY-PQ-1")):
+		id, err := age.ParseHybridIdentity(string(text))
 		if err != nil {
 			return identity{}, err
 		}
 		return identity{where, id.Recipient().String(), ready{id}, false}, nil
-	case strings.HasPrefix(text, "AGE-SECRET-KEY-1"):
-		id, err := age.ParseX25519Identity(text)
+	case bytes.HasPrefix(text, []byte(x25519Prefix)):
+		id, err := parseX25519(text)
 		if err != nil {
 			return identity{}, err
 		}
-		return identity{where, id.Recipient().String(), ready{id}, false}, nil
+		return identity{where, id.recipient(), ready{id}, false}, nil
 	}
 	return identity{}, errors.New("unknown kind of identity")
 }
@@ -328,17 +349,17 @@ func (c *keyCommand) run(ctx context.Context, k *Keyring, recipient string) ([]i
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the user's own environment names it, as SOPS has it
 	cmd.Env = append(os.Environ(), envRecipient+"="+recipient)
-	out, err := cmd.Output()
+	out, err := output(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", args[0], err)
 	}
 	defer clear(out)
 	if c.ssh {
-		id, err := k.sshKey("", bytes.Clone(out))
+		id, err := k.sshKey("", out)
 		id.where = c.where
 		return []identity{id}, err
 	}
-	return k.parseIdentities(c.where, string(out), false)
+	return k.parseIdentities(c.where, out, false)
 }
 
 // splitCommand splits a command line at blanks, with quotes and backslashes as in a shell and nothing else of one.

@@ -90,10 +90,14 @@ func NewMerger(ctx context.Context, v Versions, k *Keyring, shared func() []stri
 			"the two sides are encrypted to nobody in common: Git may have taken another owner's file for this one renamed",
 			"set the secrets that are meant again, with lcm set; none is carried from one owner to another")}
 	}
-	if err := m.unlock(ctx, k); err != nil || m.Locked != nil {
-		return m, err
+	if err = m.unlock(ctx, k); err == nil && m.Locked == nil {
+		err = m.align(ours, theirs)
 	}
-	return m, m.align(ours, theirs)
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 func sideOf(doc *yamldoc.Doc) (*side, error) {

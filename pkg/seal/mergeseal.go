@@ -69,6 +69,7 @@ func (m *Merger) Fits(ctx context.Context, doc *yamldoc.Doc, k *Keyring) bool {
 		if key, err = k.dataKey(ctx, meta); err != nil || slices.ContainsFunc(m.sides, func(s *side) bool { return bytes.Equal(s.key.raw, key.raw) }) {
 			return false
 		}
+		defer key.wipe()
 	}
 	_, err = open(doc, meta, key, false)
 	return err == nil

@@ -64,6 +64,7 @@ func Open(ctx context.Context, doc *yamldoc.Doc, k *Keyring) (*tree.Node, error)
 	if err != nil {
 		return nil, err
 	}
+	defer key.wipe()
 	return open(doc, m, key, false)
 }
 
@@ -160,6 +161,7 @@ func (o *opener) leaf(keys []string, selected bool, n *tree.Node) *tree.Node {
 	if err != nil {
 		return o.fault(codeTampered, n, err.Error(), hintValue)
 	}
+	defer clear(plain)
 	if e.typ == typeComment {
 		return o.fault(codeUnsupported, n, "an encrypted comment stands in a list, which is not supported",
 			"remove the comments in encrypted lists with: sops edit "+o.m.file)
@@ -169,6 +171,7 @@ func (o *opener) leaf(keys []string, selected bool, n *tree.Node) *tree.Node {
 		return o.fault(codeFormat, n, err.Error(), hintValue)
 	}
 	o.mac.Write(v.mac)
+	clear(v.mac)
 	n = n.WithText(v.kind, v.text)
 	n.Secret = true
 	return n

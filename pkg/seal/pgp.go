@@ -106,13 +106,16 @@ func (s *search) messages() []byte {
 		}
 		cmd := exec.CommandContext(s.ctx, gpg(s.k.getenv), "--quiet", "--no-tty", "--decrypt")
 		cmd.Stdin = strings.NewReader(e.enc)
-		var out, said bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &said
-		if err := cmd.Run(); err != nil {
-			s.problem("GnuPG", oneLine(said.String()))
+		plain, err := output(cmd)
+		if err != nil {
+			said := err.Error()
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+				said = string(exit.Stderr)
+			}
+			s.problem("GnuPG", oneLine(said))
 			continue
 		}
-		return out.Bytes()
+		return plain
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, access Access, k *Keyring, new
 	if err != nil {
 		return nil, err
 	}
+	defer key.wipe()
 	root, err := open(doc, m, key, false)
 	if err != nil {
 		return nil, err
@@ -53,6 +54,7 @@ func Rekey(ctx context.Context, doc *yamldoc.Doc, access Access, k *Keyring, new
 		if key, edits, err = reseal(doc, m, key, now); err != nil {
 			return nil, err
 		}
+		defer key.wipe()
 	}
 	entries, err := entriesFor(ctx, m, to, key, newDataKey, now)
 	if err != nil {

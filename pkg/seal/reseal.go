@@ -73,6 +73,7 @@ func Reseal(ctx context.Context, old, text *yamldoc.Doc, secret func(tree.Path) 
 		return nil, err
 	}
 	e := &editor{ctx: ctx, doc: old, o: o, m: m, sealedNow: map[string]opened{}}
+	defer func() { e.key.wipe() }()
 	r := &resealer{editor: e, text: text, secret: secret}
 	if err := r.check(); err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -100,22 +99,18 @@ func (v vault) token(address string) (string, error) {
 	return "", diag.WithHint(errors.New("there is no token for it"), "log in with vault login, or set %s", envVaultToken)
 }
 
-// call asks a key to do something, and gives one field of the answer.
-func (v vault) call(ctx context.Context, k *transitKey, do, send, value, want string) (string, error) {
+// call asks a key to do something, and reads the answer.
+func (v vault) call(ctx context.Context, k *transitKey, do string, body []byte, answer *transitAnswer) error {
 	token, err := v.token(k.address)
 	if err != nil {
-		return "", err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, transitTimeout)
 	defer cancel()
-	body, err := json.Marshal(map[string]string{send: value})
-	if err != nil {
-		return "", err
-	}
 	at := k.address + "/v1/" + k.engine + "/" + do + "/" + url.PathEscape(k.name)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
 	if err != nil {
-		return "", err
+		return err
 	}
 	req.Header.Set("X-Vault-Token", token)
 	req.Header.Set("X-Vault-Request", "true")
@@ -124,39 +119,45 @@ func (v vault) call(ctx context.Context, k *transitKey, do, send, value, want st
 	}
 	client, err := v.client()
 	if err != nil {
-		return "", err
+		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
-	return readTransit(resp, want)
+	return readTransit(resp, answer)
 }
 
-// readTransit reads the answer of a Vault.
-func readTransit(resp *http.Response, want string) (string, error) {
-	var answer struct {
-		Data   map[string]any `json:"data"`
-		Errors []string       `json:"errors"`
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+// transitAnswer is what a Vault answers, of which each request wants one field.
+type transitAnswer struct {
+	Data struct {
+		Ciphertext string `json:"ciphertext"`
+		Plaintext  []byte `json:"plaintext"` // base64 in the text
+	} `json:"data"`
+	Errors []string `json:"errors"`
+}
+
+// maxTransitAnswer bounds the answer of a Vault, in bytes.
+const maxTransitAnswer = 1 << 20
+
+func readTransit(resp *http.Response, answer *transitAnswer) error {
+	data, err := readAll(resp.Body, 4<<10, maxTransitAnswer)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer clear(data)
-	if err := json.Unmarshal(data, &answer); err != nil || resp.StatusCode != http.StatusOK {
-		said := resp.Status
-		if len(answer.Errors) > 0 {
-			said += ": " + oneLine(strings.TrimSpace(strings.Join(answer.Errors, "; ")))
+	if resp.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(data, answer); err != nil {
+			return errors.New("its answer is not that of a transit engine") // the error may quote it
 		}
-		return "", errors.New("it answers " + said)
+		return nil
 	}
-	text, ok := answer.Data[want].(string)
-	if !ok || text == "" {
-		return "", errors.New("its answer has no " + want)
+	said := resp.Status
+	if json.Unmarshal(data, answer) == nil && len(answer.Errors) > 0 {
+		said += ": " + oneLine(strings.TrimSpace(strings.Join(answer.Errors, "; ")))
 	}
-	return text, nil
+	return errors.New("it answers " + said)
 }
 
 // client speaks TLS with the authorities that the environment names. A redirect would take the token elsewhere.
@@ -179,11 +180,18 @@ func (v vault) client() (*http.Client, error) {
 // wrapTransit has a Vault encrypt a data key.
 func wrapTransit(ctx context.Context, k *transitKey, raw []byte) (string, error) {
 	home, _ := os.UserHomeDir()
-	enc, err := vault{os.Getenv, home}.call(ctx, k, "encrypt", "plaintext", base64.StdEncoding.EncodeToString(raw), "ciphertext")
+	body := append(make([]byte, 0, 128), `{"plaintext":"`...)
+	body = append(base64.StdEncoding.AppendEncode(body, raw), `"}`...)
+	defer clear(body)
+	var answer transitAnswer
+	err := vault{os.Getenv, home}.call(ctx, k, "encrypt", body, &answer)
+	if err == nil && answer.Data.Ciphertext == "" {
+		err = errors.New("its answer has no ciphertext")
+	}
 	if err != nil {
 		return "", diag.WithHint(fmt.Errorf("seal to the Vault key %s: %w", k, err), "%s", hintOr(err, "the token needs update on "+k.engine+"/encrypt/"+k.name))
 	}
-	return enc, nil
+	return answer.Data.Ciphertext, nil
 }
 
 func hintOr(err error, hint string) string {
@@ -200,13 +208,16 @@ func (s *search) transit() []byte {
 		if err != nil || r.transit == nil || s.ctx.Err() != nil {
 			continue
 		}
-		text, err := vault{s.k.getenv, s.k.home}.call(s.ctx, r.transit, "decrypt", "ciphertext", e.enc, "plaintext")
+		var answer transitAnswer
+		body, err := json.Marshal(map[string]string{"ciphertext": e.enc})
 		if err == nil {
-			var plain []byte
-			if plain, err = base64.StdEncoding.DecodeString(text); err == nil {
-				return plain
-			}
-			err = errors.New("its answer is no base64")
+			err = vault{s.k.getenv, s.k.home}.call(s.ctx, r.transit, "decrypt", body, &answer)
+		}
+		if err == nil && len(answer.Data.Plaintext) > 0 {
+			return answer.Data.Plaintext
+		}
+		if err == nil {
+			err = errors.New("its answer has no plaintext")
 		}
 		s.problem("Vault "+r.transit.address, err.Error())
 	}

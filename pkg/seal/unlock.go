@@ -3,8 +3,6 @@ package seal
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -56,8 +54,7 @@ type unlockedBy struct {
 // Unwrap implements [age.Identity].
 func (u unlockedBy) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	l := u.lockedSSH
-	sum := sha256.Sum256(l.public.Marshal())
-	fingerprint := base64.RawStdEncoding.EncodeToString(sum[:4])
+	fingerprint := sshFingerprint(l.public)
 	mine := false
 	for _, s := range stanzas {
 		mine = mine || s.Type == l.public.Type() && len(s.Args) > 0 && s.Args[0] == fingerprint
@@ -142,6 +139,7 @@ func (l *lockedFile) open(ctx context.Context) (age.Identity, error) {
 	if err != nil {
 		return nil, &promptError{"the passphrase is empty"}
 	}
+	defer clearField(scrypt, "password")
 	plain, err := decryptAge(l.contents, scrypt)
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		return nil, &promptError{"the passphrase does not open it"}
@@ -150,7 +148,7 @@ func (l *lockedFile) open(ctx context.Context) (age.Identity, error) {
 		return nil, fmt.Errorf("decrypt the identity file: %w", err)
 	}
 	defer clear(plain)
-	ids, err := l.k.parseIdentities(l.where, string(plain), false)
+	ids, err := l.k.parseIdentities(l.where, plain, false)
 	if err != nil {
 		return nil, err
 	}
@@ -216,15 +214,20 @@ func decryptArmored(enc string, id age.Identity) ([]byte, error) {
 }
 
 func decrypt(src io.Reader, id age.Identity) ([]byte, error) {
-	r, err := age.Decrypt(src, id)
+	keeping := &keepingFileKey{Identity: id}
+	defer func() { clear(keeping.fileKey) }()
+	r, err := age.Decrypt(src, keeping)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, maxPlain+1))
+	defer clearField(r, "buf")
+	defer clearField(r, "a", "key")
+	plain, err := readAll(r, 2*dataKeySize, maxPlain)
 	if err != nil {
 		return nil, err
 	}
 	if len(plain) > maxPlain {
+		clear(plain)
 		return nil, fmt.Errorf("the age file holds more than %d bytes", maxPlain)
 	}
 	return plain, nil

@@ -48,6 +48,7 @@ func (e *env) saveDraft(ctx context.Context, w *workspace.Workspace, recipients 
 	if err != nil {
 		return err
 	}
+	defer clear(plain)
 	data, err := seal.SealTo(recipients, plain)
 	if err != nil {
 		return err
@@ -73,6 +74,7 @@ func (e *env) loadDraft(ctx context.Context, w *workspace.Workspace, a address.A
 	if err != nil {
 		return d, fmt.Errorf("open the unfinished edit of %s: %w", a, err)
 	}
+	defer clear(plain)
 	if err := json.Unmarshal(plain, &d); err != nil {
 		return d, fmt.Errorf("the unfinished edit of %s is damaged: %w", a, err)
 	}

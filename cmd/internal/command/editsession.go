@@ -160,10 +160,13 @@ func (s *editSession) interruptible(ctx context.Context, step func(context.Conte
 // edit opens the editor on the text once, and takes what it leaves.
 func (s *editSession) edit(ctx context.Context, remarks annotate.Remarks, above []string, at map[int][]string, round int) error {
 	name := fmt.Sprintf("%d.%s.%s", round, s.a.Environment, path.Base(s.file))
-	file, err := s.dir.Write(name, remarks.Add(s.text, above, at))
+	offered := remarks.Add(s.text, above, at)
+	file, err := s.dir.Write(name, offered)
+	clear(offered)
 	if err != nil {
 		return err
 	}
+	s.e.forgetKeys()
 	failed := s.e.openEditor(ctx, s.o.editor, s.dir, file)
 	written, err := os.ReadFile(file)
 	if err != nil {

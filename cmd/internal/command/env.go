@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/llm-devops/lcm/cmd/internal/option"
@@ -71,6 +72,16 @@ func (e *env) keyring() *seal.Keyring {
 		})
 	}
 	return e.keys
+}
+
+// forgetKeys overwrites the private keys before a program of the user's runs, for as long as that likes. They are looked for again when
+// they are needed again.
+func (e *env) forgetKeys() {
+	if e.keys == nil {
+		return
+	}
+	e.keys.Forget()
+	debug.FreeOSMemory() // what libraries leave behind of them lies in memory that nobody uses, and goes back to the system
 }
 
 func (e *env) passphrase(ctx context.Context, prompt string) ([]byte, error) {

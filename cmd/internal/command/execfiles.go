@@ -39,10 +39,14 @@ func runWithFiles(ctx context.Context, e *env, program string, args, environ []s
 		if err != nil {
 			return err
 		}
-		if _, err := dir.Write(f.name, data); err != nil {
+		_, err = dir.Write(f.name, data)
+		clear(data)
+		if err != nil {
 			return err
 		}
 	}
+	clear(files) // of what was opened
+	e.forgetKeys()
 	// The program is ended by its own signals alone: what cancels ctx is forwarded to it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...)
 	cmd.Env = append(environ, filesVariable+"="+dir.Path())

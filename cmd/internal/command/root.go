@@ -24,6 +24,9 @@ func Main(ctx context.Context, p Process) int {
 		err = root.ExecuteContext(ctx)
 	}
 	e.release()
+	if e.keys != nil {
+		e.keys.Forget()
+	}
 	if err == nil {
 		return exitDone
 	}
