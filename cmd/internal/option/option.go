@@ -2,9 +2,12 @@
 package option
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -51,8 +54,32 @@ type Write struct {
 func (w *Write) Bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.DryRun, "dry-run", false, "show what would happen, and write nothing")
 	cmd.Flags().BoolVar(&w.NoCommit, "no-commit", false, "leave the change in the worktree, without a commit")
-	cmd.Flags().StringVarP(&w.Reason, "message", "m", "", "why: goes into the commit")
+	cmd.Flags().VarP((*message)(&w.Reason), "message", "m", "why: goes into the commit")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "no-commit")
+}
+
+// message is text for a commit: lines, without what a terminal would take for orders when somebody reads the log.
+type message string
+
+// String implements pflag.Value.
+func (m *message) String() string { return string(*m) }
+
+// Type implements pflag.Value.
+func (m *message) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (m *message) Set(s string) error {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if !utf8.ValidString(s) {
+		return errors.New("it is not text in UTF-8")
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return fmt.Errorf("it holds the control character %U; newlines and tabs are the only ones that go into a commit", r)
+		}
+	}
+	*m = message(s)
+	return nil
 }
 
 // Read is what every command that shows values takes.
