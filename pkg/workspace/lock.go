@@ -76,7 +76,40 @@ func (s *Snapshot) Lock(ctx context.Context) (*Lock, error) {
 
 // ParseLock reads lcm.lock. The error is a diag.List of everything wrong in it.
 func ParseLock(file string, src []byte) (*Lock, error) {
+	l, err := parseLock(file, src)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// SoundLock reads of lcm.lock what can be read: whatever has no version and digest is not held to one.
+func SoundLock(src []byte) *Lock {
+	l, _ := parseLock(LockFile, src) //nolint:errcheck // what is wrong is a finding of others
+	if l == nil {
+		return &Lock{missing: true}
+	}
+	sound := func(name string, p pin.Pin, valid func(name, version string) bool) bool {
+		return valid(name, p.Version) && lockedDigest().MatchString(p.Digest)
+	}
+	maps.DeleteFunc(l.Schemas, func(name string, p pin.Pin) bool { return !sound(name, p, isModulePin) })
+	maps.DeleteFunc(l.Templates, func(name string, p pin.Pin) bool { return !sound(name, p, isTemplatePin) })
+	return l
+}
+
+// anewHint says how a lock that cannot be read becomes one that can.
+const anewHint = "write the file anew: lcm schema upgrade, with --no-commit where it was not committed like this"
+
+// parseLock gives what it could read of a lock beside the error, nil where that is nothing.
+func parseLock(file string, src []byte) (*Lock, error) {
 	doc, err := yamldoc.Parse(file, src)
+	if found, ok := errors.AsType[diag.List](err); ok {
+		found = slices.Clone(found)
+		for i := range found {
+			found[i].Hint = anewHint
+		}
+		return nil, found
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +122,7 @@ func ParseLock(file string, src []byte) (*Lock, error) {
 		"templates":  func(f tree.Field) { d.entries(f, func(f tree.Field) { l.Templates[f.Key] = d.pin(f, isTemplatePin) }) },
 	})
 	d.version(doc.Root(), version)
-	if err := d.findings.Sorted().Err(); err != nil {
-		return nil, err
-	}
-	return l, nil
+	return l, d.findings.Sorted().Err()
 }
 
 var (
@@ -120,7 +150,7 @@ func (d *decoder) pin(f tree.Field, valid func(name, version string) bool) pin.P
 		"digest":  func(f tree.Field) { p.Digest = d.text(f) },
 	})
 	if !valid(f.Key, p.Version) || !lockedDigest().MatchString(p.Digest) {
-		d.report("lock-version", f.Pos, fmt.Sprintf("%s is not locked to a version and a digest", f.Key), "write the file anew: lcm schema upgrade")
+		d.report("lock-version", f.Pos, fmt.Sprintf("%s is not locked to a version and a digest", f.Key), anewHint)
 	}
 	return p
 }

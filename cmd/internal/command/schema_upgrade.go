@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,11 +71,15 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 	if err != nil {
 		return err
 	}
-	now, err := base.Lock(ctx)
+	held, err := soundlyLocked(ctx, e, w, base)
 	if err != nil {
 		return err
 	}
-	want, err := base.Upgraded(ctx, func(name string) bool { return len(o.names) == 0 || slices.Contains(o.names, name) })
+	now, err := held.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	want, err := held.Upgraded(ctx, func(name string) bool { return len(o.names) == 0 || slices.Contains(o.names, name) })
 	if err != nil {
 		return err
 	}
@@ -106,12 +111,12 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 	if err != nil {
 		return err
 	}
-	report.Diff, err = diff.Compare(ctx, diff.Side{Snapshot: base, Label: "now", Of: everything},
+	report.Diff, err = diff.Compare(ctx, diff.Side{Snapshot: held, Label: "now", Of: everything},
 		diff.Side{Snapshot: plan.After, Label: "upgraded", Of: everything}, diff.Options{Repo: w.Repo(), Files: []string{workspace.LockFile}})
 	if err != nil {
 		return err
 	}
-	if report.Introduced, err = introduced(ctx, base, plan.After); err != nil {
+	if report.Introduced, err = introduced(ctx, held, plan.After); err != nil {
 		return err
 	}
 	switch {
@@ -129,6 +134,25 @@ func runSchemaUpgrade(ctx context.Context, e *env, o *schemaUpgradeOptions) erro
 		err = showErr
 	}
 	return err
+}
+
+// soundlyLocked gives a snapshot with a lock that can be read: its own, or what is sound of that.
+func soundlyLocked(ctx context.Context, e *env, w *workspace.Workspace, s *workspace.Snapshot) (*workspace.Snapshot, error) {
+	_, err := s.Lock(ctx)
+	found, broken := errors.AsType[diag.List](err)
+	if !broken {
+		return s, err
+	}
+	src, err := s.ReadFile(ctx, workspace.LockFile)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", workspace.LockFile, err)
+	}
+	e.IO.Warn("%s is broken, and is written anew: %s", workspace.LockFile, found[0].Message)
+	lock := workspace.SoundLock(src)
+	if len(lock.Schemas)+len(lock.Templates) == 0 {
+		return w.Overlay(s, map[string][]byte{workspace.LockFile: nil}), nil
+	}
+	return w.Overlay(s, map[string][]byte{workspace.LockFile: lock.Bytes()}), nil
 }
 
 // lockedNames gives the names of the modules and templates in a lock.
