@@ -119,7 +119,7 @@ func runSet(ctx context.Context, e *env, o *setOptions) error {
 	}
 	request := change.Request{Kind: "set", Edits: edits, Reason: o.Reason, Now: e.now()}
 	if o.expires != "" {
-		if request.Details, err = o.expiry(edits); err != nil {
+		if request.Details, err = o.expiry(ctx, base, edits); err != nil {
 			return err
 		}
 	}
@@ -127,12 +127,17 @@ func runSet(ctx context.Context, e *env, o *setOptions) error {
 }
 
 // expiry gives the trailer by which secrets are known to expire.
-func (o *setOptions) expiry(edits []change.Edit) ([]gitrepo.Trailer, error) {
+func (o *setOptions) expiry(ctx context.Context, base *workspace.Snapshot, edits []change.Edit) ([]gitrepo.Trailer, error) {
 	at, err := time.Parse(time.DateOnly, o.expires)
 	if err != nil {
 		return nil, usage(fmt.Errorf("--expires %s is no date", o.expires), "for example --expires 2026-12-31")
 	}
-	if !slices.ContainsFunc(edits, func(e change.Edit) bool { return e.Secret }) {
+	isSecret := func(e change.Edit) bool {
+		own, err := base.Own(ctx, e.Address)
+		now := own.Get(e.Path)
+		return e.Secret || err == nil && now != nil && now.Secret
+	}
+	if !slices.ContainsFunc(edits, isSecret) {
 		return nil, usage(errors.New("--expires is for secrets, and none is set"), "leave it out, or mark what is secret with --secret KEY")
 	}
 	return []gitrepo.Trailer{{Key: inventory.ExpiresTrailer, Value: at.Format(time.DateOnly)}}, nil
