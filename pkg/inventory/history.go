@@ -147,7 +147,7 @@ func (w *walker) note(c *gitrepo.CommitInfo, s *Secret, after *state, parents []
 	info := *c
 	s.Changes++
 	if s.Changed == nil {
-		s.Changed, s.Expires = &info, expiry(c)
+		s.Changed, s.Expires = &info, expiry(c, s.Address, s.Key)
 	}
 	if began {
 		s.Since = &info

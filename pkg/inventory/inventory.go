@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/llm-devops/lcm/pkg/address"
@@ -175,64 +174,6 @@ func secretsOf(ctx context.Context, s *workspace.Snapshot, a address.Address) ([
 		}
 	}
 	return out, nil
-}
-
-// ExpiresTrailer says in a commit until when the secrets that it sets work: a date.
-const ExpiresTrailer = "Lcm-Expires"
-
-// expiry gives until when the secrets that a commit set work.
-func expiry(c *gitrepo.CommitInfo) time.Time {
-	at, err := time.Parse(time.DateOnly, c.Trailer(ExpiresTrailer))
-	if err != nil {
-		return time.Time{}
-	}
-	return at
-}
-
-// listed reports whether a commit made by lcm says that it set a key, or something above or below it; told is false where the
-// commit says nothing about the address.
-func listed(c *gitrepo.CommitInfo, a address.Address, key tree.Path) (yes, told bool) {
-	at := ""
-	for _, t := range c.Trailers {
-		switch {
-		case strings.EqualFold(t.Key, "Lcm-Address"):
-			at = t.Value
-		case strings.EqualFold(t.Key, "Lcm-Keys") && at == a.String():
-			told = true
-			yes = yes || names(t.Value, key)
-		}
-	}
-	return yes, told
-}
-
-// names reports whether a list of keys, as trailers hold it, has a key or something above or below it. A list that was cut short
-// may have it.
-func names(list string, key tree.Path) bool {
-	if strings.Contains(list, "… ") {
-		return true
-	}
-	for word := range strings.SplitSeq(list, ", ") {
-		p, err := tree.ParsePath(word)
-		if err != nil {
-			return true // a key that holds what separates them
-		}
-		if matches(p, key) {
-			return true
-		}
-	}
-	return false
-}
-
-// matches reports whether one of two keys leads to the other. A step that chooses a list's item by its name may be any.
-func matches(a, b tree.Path) bool {
-	for i := range min(len(a), len(b)) {
-		x, isKey := a[i].AsKey()
-		y, other := b[i].AsKey()
-		if isKey != other || isKey && x != y {
-			return false
-		}
-	}
-	return true
 }
 
 func errHistory(err error) error { return fmt.Errorf("date secrets: %w", err) }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,51 @@ func TestDue(t *testing.T) {
 		at, ok := c.secret.Due()
 		if ok != (c.days > 0) || ok && !at.Equal(set.AddDate(0, 0, c.days)) {
 			t.Errorf("%s: %v, %t", name, at, ok)
+		}
+	}
+}
+
+func TestSquashed(t *testing.T) {
+	a := address.Address{Tenant: "acme", Environment: "production", Namespace: "notes"}
+	const first = "Lcm-Change: set\nLcm-Address: acme/production/notes\nLcm-Keys: cert\nLcm-Expires: 2026-02-01\n"
+	const second = "Lcm-Change: set\nLcm-Address: acme/production/notes\nLcm-Keys: cert\nLcm-Expires: 2027-02-01\n"
+	indent := func(s string) string {
+		return "    " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n    ") + "\n"
+	}
+	byGit := gitrepo.CommitInfo{Subject: "Squashed commit of the following:", Body: "commit 2\nAuthor: Ada\n\n    set cert\n\n" + indent(second) +
+		"\ncommit 1\nAuthor: Ada\n\n    set cert\n\n" + indent(first)}
+	renamed := byGit
+	renamed.Subject, renamed.Body = "the certificate", byGit.Subject+"\n\n"+byGit.Body
+	byPage := gitrepo.CommitInfo{Subject: "The certificate (#12)", Body: "* set cert\n\n" + first + "\n* set cert\n\n" + second + "\n* fix a comment"}
+	withTrailers := gitrepo.CommitInfo{Subject: "The certificate (#12)", Body: "* set cert\n\n" + first + "\n* set cert\n", Trailers: []gitrepo.Trailer{
+		{Key: "Lcm-Change", Value: "set"}, {Key: "Lcm-Address", Value: a.String()}, {Key: "Lcm-Keys", Value: "cert"}, {Key: ExpiresTrailer, Value: "2027-02-01"},
+	}}
+	unset := gitrepo.CommitInfo{Subject: "The certificate (#12)", Body: "* set cert\n\n" + first + "\n* set cert\n\n" + strings.Replace(second, "Lcm-Expires: 2027-02-01\n", "", 1)}
+	byHand := gitrepo.CommitInfo{Subject: "by hand", Trailers: []gitrepo.Trailer{{Key: ExpiresTrailer, Value: "2027-02-01"}}}
+	for name, c := range map[string]struct {
+		commit gitrepo.CommitInfo
+		key    string
+		expiry string
+		yes    bool
+	}{
+		"by Git":                      {byGit, "cert", "2027-02-01", true},
+		"by Git, with another title":  {renamed, "cert", "2027-02-01", true},
+		"on a page":                   {byPage, "cert", "2027-02-01", true},
+		"on a page, and trailers":     {withTrailers, "cert", "2027-02-01", true},
+		"the last one does not say":   {unset, "cert", "", true},
+		"another key":                 {byPage, "token", "", false},
+		"another key, and trailers":   {withTrailers, "token", "", false},
+		"nothing but the trailer":     {byHand, "cert", "2027-02-01", false},
+		"lines that are no trailers":  {gitrepo.CommitInfo{Body: "see Lcm-Expires: 2027-02-01"}, "cert", "", false},
+		"a trailer outside of a set":  {gitrepo.CommitInfo{Body: "Lcm-Expires: 2027-02-01\n\nmore"}, "cert", "", false},
+		"a change that has no expiry": {gitrepo.CommitInfo{Body: "Lcm-Change: set\n\nLcm-Expires: 2027-02-01\n"}, "cert", "", false},
+	} {
+		got := ""
+		if at := expiry(&c.commit, a, path(t, c.key)); !at.IsZero() {
+			got = at.Format(time.DateOnly)
+		}
+		if yes, told := listed(&c.commit, a, path(t, c.key)); got != c.expiry || yes != c.yes || yes && !told {
+			t.Errorf("%s: expires %q, listed %t", name, got, yes)
 		}
 	}
 }
