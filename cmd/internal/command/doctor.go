@@ -30,7 +30,7 @@ func newDoctor(e *env) *cobra.Command {
 		Long: `Find out whether all that lcm depends on is as it should be here, and say what to do where it is not: the version of Git; whether
 commits can be signed, which it tries, and whether your key is an allowed one; which identities are found, and for which tenants'
 secrets they are; what Git calls lcm for (drivers, attributes, the hook pre-commit); the permissions of private keys and of the
-access log; the clock, against the newest commit; what lcm.lock holds the repository to; the sops CLI, if there is one.
+access log; the clock, against the newest commit; what lcm.lock holds the repository to; whether lcm-remote is there and of the same version; the sops CLI, if there is one.
 
 It asks no network and opens no secret. With --fix it does what cannot hurt: it tells this clone's Git to call lcm, takes away others'
 permissions on private files, and writes .gitattributes and .sops.yaml anew, for you to look at and commit. What lcm doctor says
@@ -143,8 +143,23 @@ func (e *env) examine(ctx context.Context) ([]doctor.Check, error) {
 	}
 	if s != nil {
 		checks = append(checks, doctor.Lock(ctx, s, e.version())...)
+		checks = append(checks, e.examineRemote(ctx, s))
 	}
 	return append(checks, doctor.SopsCLI(ctx)), ctx.Err()
+}
+
+// examineRemote examines the program that targets over a network take.
+func (e *env) examineRemote(ctx context.Context, s *workspace.Snapshot) doctor.Check {
+	var targets []string
+	if settings, err := s.Settings(ctx); err == nil {
+		for _, name := range settings.TargetNames() {
+			if t, ok := settings.Target(name); ok && isRemote(t) {
+				targets = append(targets, name)
+			}
+		}
+	}
+	program, err := findRemote()
+	return doctor.Remote(ctx, program, err, e.version(), targets)
 }
 
 // signersAtHead gives the signers that are allowed at HEAD, nil if none are.
