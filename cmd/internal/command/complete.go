@@ -19,6 +19,18 @@ func (e *env) complete(ctx context.Context) *workspace.Snapshot {
 	return w.Worktree()
 }
 
+// addresses completes addresses, for commands that take nothing else.
+func (e *env) addresses(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	return e.completeAddress(cmd.Context(), toComplete)
+}
+
+// addressThenKeys completes an address and after it keys of that address, each with suffix.
+func (e *env) addressThenKeys(suffix string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		return e.completeAddressThenKeys(cmd.Context(), a, toComplete, suffix)
+	}
+}
+
 // completeAddress completes an address part by part.
 func (e *env) completeAddress(ctx context.Context, toComplete string) ([]string, cobra.ShellCompDirective) {
 	s := e.complete(ctx)

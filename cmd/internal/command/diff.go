@@ -41,10 +41,8 @@ told from one that changed.`,
   lcm diff origin/main HEAD -o markdown        for a pull request
   lcm diff acme/staging acme/production        where two environments differ
   lcm diff acme/production@v1.4.0 acme/production`,
-		Args: args(0, 2, "at most two things to compare"),
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddress(cmd.Context(), toComplete)
-		},
+		Args:              args(0, 2, "at most two things to compare"),
+		ValidArgsFunction: e.addresses,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.operands = a
 			e.output(&o.format)

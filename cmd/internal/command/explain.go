@@ -29,10 +29,8 @@ the commit and author that wrote that line. Without a key, everything of the add
 		Example: `  lcm explain acme/production/inference parameters.temperature
   lcm explain acme/production/inference chains
   lcm explain acme/production/inference --at v1.4.0 -o json`,
-		Args: args(1, 2, "an address and at most one key"),
-		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
-		},
+		Args:              args(1, 2, "an address and at most one key"),
+		ValidArgsFunction: e.addressThenKeys(""),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address = a[0]
 			if len(a) > 1 {

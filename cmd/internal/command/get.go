@@ -38,10 +38,8 @@ One scalar is written as it is, without quotes, for scripts; everything else as 
   lcm get acme/production/inference --at v1.4.0 -o json
   lcm get '*/production/inference' chains -o json | jq -r .address
   lcm get acme/production/inference --layer               only what this layer file itself says`,
-		Args: args(1, 2, "an address and at most one key"),
-		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
-		},
+		Args:              args(1, 2, "an address and at most one key"),
+		ValidArgsFunction: e.addressThenKeys(""),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.pattern = a[0]
 			if len(a) > 1 {

@@ -27,10 +27,8 @@ show with the pattern global, and those below all environments with base: acme/b
 		Example: `  lcm list
   lcm list acme/production -l
   lcm list '*/production/inference*'`,
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddress(cmd.Context(), toComplete)
-		},
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: e.addresses,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
 			e.output(&o.format)

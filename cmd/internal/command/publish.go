@@ -51,10 +51,8 @@ policies/allowed_signers, and without findings. Publishing the same again change
   lcm publish acme/production --to runtime
   lcm publish --to runtime --dry-run --exit-code     4 if something would change
   lcm publish acme --to runtime --at v1.4.0 --allow-rollback`,
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddress(cmd.Context(), toComplete)
-		},
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: e.addresses,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
 			e.output(&o.format)

@@ -71,9 +71,7 @@ keep their types; comments do not come along.`,
 	f.StringArrayVar(&o.plain, "plain", nil, "leave `KEY` in plain text, of a plain .env file (repeatable)")
 	_ = cmd.MarkFlagRequired("to")
 	_ = cmd.RegisterFlagCompletionFunc("input-type", cobra.FixedCompletions([]string{"yaml", "json", "dotenv", "ini"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("to", func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-		return e.completeAddress(cmd.Context(), toComplete)
-	})
+	_ = cmd.RegisterFlagCompletionFunc("to", e.addresses)
 	return cmd
 }
 

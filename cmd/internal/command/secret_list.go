@@ -38,10 +38,8 @@ it anew, or gave the file a new data key: so it may have been changed later than
 		Example: `  lcm secret list
   lcm secret list acme/production --due
   lcm secret list '*/production' -o json`,
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddress(cmd.Context(), toComplete)
-		},
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: e.addresses,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
 			e.output(&o.format)
@@ -97,10 +95,8 @@ func newSecretShow(e *env) *cobra.Command {
 and for which recipients the file is encrypted. The value is shown with --reveal alone, which the access log records.`,
 		Example: `  lcm secret show acme/production/inference providers.openai.api_key
   lcm secret show acme/production/inference providers.openai.api_key --reveal`,
-		Args: args(2, 2, "an address and a key"),
-		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
-		},
+		Args:              args(2, 2, "an address and a key"),
+		ValidArgsFunction: e.addressThenKeys(""),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address, o.key = a[0], a[1]
 			e.output(&o.format)

@@ -55,10 +55,8 @@ Only the bytes of the value change in its file. What the change reaches is check
   lcm set acme/base/prompts --from-file templates.support-agent.system=support.md
   lcm set acme/production/gateway 'routes[name=chat].priority=90' --dry-run
   lcm set acme/production/inference custom.token --secret custom.token  a secret the schema does not know`,
-		Args: args(1, -1, "an address and KEY=VALUE"),
-		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "=")
-		},
+		Args:              args(1, -1, "an address and KEY=VALUE"),
+		ValidArgsFunction: e.addressThenKeys("="),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address, o.values = a[0], a[1:]
 			e.output(&o.format)
@@ -387,10 +385,8 @@ With --delete a tombstone is written in place of the value: the key is gone alth
 schema applies again then.`,
 		Example: `  lcm unset acme/production/inference cache.ttl
   lcm unset acme/production/gateway denied_cidrs --delete -m "nobody is shut out any more"`,
-		Args: args(2, -1, "an address and keys"),
-		ValidArgsFunction: func(cmd *cobra.Command, a []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddressThenKeys(cmd.Context(), a, toComplete, "")
-		},
+		Args:              args(2, -1, "an address and keys"),
+		ValidArgsFunction: e.addressThenKeys(""),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.address, o.keys = a[0], a[1:]
 			e.output(&o.format)

@@ -43,10 +43,8 @@ the user's cache folder.`,
   lcm validate acme/production
   lcm validate --at origin/main -o json
   lcm validate -o github                     annotations in a GitHub workflow`,
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return e.completeAddress(cmd.Context(), toComplete)
-		},
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: e.addresses,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			o.patterns = a
 			e.output(&o.format)
