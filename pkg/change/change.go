@@ -46,6 +46,7 @@ type Request struct {
 	Details []gitrepo.Trailer // of the commit, beside those that every change has
 	Now     time.Time         // for what records a time (lastmodified)
 	Sign    gitrepo.SignMode
+	Step    func() // is called at most twice for each file as the commit is written, concurrently; it may be nil
 }
 
 // Plan is a change that has been prepared and checked, and not written.
@@ -453,7 +454,7 @@ func (p *Plan) Commit(ctx context.Context) (gitrepo.Revision, error) {
 	}
 	subject, body, trailers := p.message()
 	return p.w.Repo().Commit(ctx, gitrepo.CommitRequest{
-		Parent: p.Before.Revision(), Files: p.Files, Subject: subject, Body: body, Trailers: trailers, Sign: p.request.Sign,
+		Parent: p.Before.Revision(), Files: p.Files, Subject: subject, Body: body, Trailers: trailers, Sign: p.request.Sign, Step: p.request.Step,
 	})
 }
 

@@ -30,6 +30,8 @@ type CommitRequest struct {
 	Sign          SignMode
 	// Output gets what the repository's hooks print, as it comes; nil discards it. A failing hook's output is in the error too.
 	Output io.Writer
+	// Step is called at most twice for each file, as it is written; concurrently. It may be nil.
+	Step func()
 }
 
 // Commit changes files on the current branch: in the working tree, the index and a new commit, all or none. Anything else
@@ -72,7 +74,7 @@ func (r *Repo) commit(ctx context.Context, q CommitRequest) (Revision, error) {
 	if len(p.files) == 0 {
 		return Revision{}, ErrUnchanged
 	}
-	edit, err := r.build(ctx, p)
+	edit, err := r.build(ctx, p, q.Step)
 	if err != nil {
 		return Revision{}, err
 	}
@@ -156,7 +158,7 @@ func (c *commitRun) prepare(ctx context.Context) error {
 	}
 	c.txn.journal.Index = true
 	c.txn.journal.Parent, c.txn.journal.Commit = c.q.Parent.Hash, c.rev.Hash
-	if err := c.txn.stage(c.plan.files); err != nil {
+	if err := c.txn.stage(c.plan.files, c.q.Step); err != nil {
 		return err
 	}
 	c.step("staged")

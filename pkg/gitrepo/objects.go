@@ -227,8 +227,10 @@ func newObject(kind plumbing.ObjectType, content []byte) pendingObject {
 
 // write stores loose objects, durably unless sync is false: all are on disk when it returns, so that no ref can come to
 // point to something that a power cut takes away.
-func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync bool) error {
-	g, ctx := errgroup.WithContext(ctx)
+//
+// step is called for each blob, concurrently; it may be nil.
+func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync bool, step func()) error {
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8) // the fsyncs wait for the same journal commit of the file system, so they overlap well
 	for _, o := range objects {
 		// Compressing here, one after another, needs the memory for it once.
@@ -237,18 +239,44 @@ func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync b
 			return errors.Join(fmt.Errorf("write object %s: %w", o.id, err), g.Wait())
 		}
 		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if err := gctx.Err(); err != nil {
 				return err
 			}
 			if err := s.writeLoose(o.id, encoded, sync); err != nil {
 				return fmt.Errorf("write object %s: %w", o.id, err)
 			}
+			if step != nil && o.kind == plumbing.BlobObject {
+				step()
+			}
 			return nil
+		})
+	}
+	if err := g.Wait(); err != nil || !sync {
+		return err
+	}
+	return s.syncDirs(ctx, objects)
+}
+
+// syncDirs makes the names of objects durable: each folder once, however many are in it.
+func (s *objectStore) syncDirs(ctx context.Context, objects []pendingObject) error {
+	dirs := map[string]bool{}
+	for _, o := range objects {
+		dirs[o.id.String()[:2]] = true
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for dir := range dirs {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return syncDir(filepath.Join(s.dir, dir))
 		})
 	}
 	return g.Wait()
 }
 
+// writeLoose writes one object. Its name is durable once its folder is synced.
 func (s *objectStore) writeLoose(id plumbing.Hash, encoded []byte, sync bool) (err error) {
 	hex := id.String()
 	dir := filepath.Join(s.dir, hex[:2])
@@ -282,13 +310,7 @@ func (s *objectStore) writeLoose(id plumbing.Hash, encoded []byte, sync bool) (e
 	if err := tmp.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	if sync {
-		return syncDir(dir)
-	}
-	return nil
+	return os.Rename(tmp.Name(), path)
 }
 
 // encodeLoose gives the bytes of an object's file.

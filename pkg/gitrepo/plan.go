@@ -151,7 +151,7 @@ func (r *Repo) operationInProgress() error {
 }
 
 // build makes the objects of the commit's tree, and says which trees they are.
-func (r *Repo) build(ctx context.Context, p *commitPlan) (*treeEdit, error) {
+func (r *Repo) build(ctx context.Context, p *commitPlan, step func()) (*treeEdit, error) {
 	changes := make(map[string]treeChange, len(p.files))
 	var objects []pendingObject
 	for i := range p.files {
@@ -177,7 +177,7 @@ func (r *Repo) build(ctx context.Context, p *commitPlan) (*treeEdit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edit, r.objects.write(ctx, append(objects, edit.made...), len(fsyncArgs(p.config)) > 0)
+	return edit, r.objects.write(ctx, append(objects, edit.made...), len(fsyncArgs(p.config)) > 0, step)
 }
 
 // sameAs reports whether two plans, made before and after the index was locked, are about the same state.

@@ -52,7 +52,7 @@ func (p replacement) journal() journalFile {
 }
 
 // stage writes the files to be and the journal. Nothing that anybody else looks at has changed when it returns.
-func (t *txn) stage(files []replacement) error {
+func (t *txn) stage(files []replacement, step func()) error {
 	here, err := os.Stat(t.dir)
 	if err != nil {
 		return fmt.Errorf("stage files: %w", err)
@@ -89,6 +89,9 @@ func (t *txn) stage(files []replacement) error {
 		g.Go(func() error {
 			if err := t.stageFile(i, p); err != nil {
 				return fmt.Errorf("stage %s: %w", p.path, err)
+			}
+			if step != nil {
+				step()
 			}
 			return nil
 		})

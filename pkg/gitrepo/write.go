@@ -69,7 +69,7 @@ func (r *Repo) writeFiles(ctx context.Context, files map[string][]byte, o writeO
 		return err
 	}
 	c := &commitRun{repo: r, txn: t}
-	if err := t.stage(plan); err != nil {
+	if err := t.stage(plan, nil); err != nil {
 		return c.undo(err)
 	}
 	for i, f := range t.journal.Files {

@@ -88,6 +88,8 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 		return err
 	}
 	request := c.request(e, tenants, files)
+	progress := &term.Progress{}
+	request.Step = func() { progress.Step() }
 	plan, err := change.Prepare(ctx, c.w, c.base, request)
 	if err != nil {
 		return err
@@ -100,7 +102,12 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 		return err
 	}
 	report.Known = append(report.Known, lists...)
-	if report.Outcome, report.Commit, err = e.carryOut(ctx, plan, c.Write); err != nil {
+	if !c.DryRun && !c.NoCommit {
+		progress = e.IO.Progress("committing", 2*len(plan.Files))
+	}
+	report.Outcome, report.Commit, err = e.carryOut(ctx, plan, c.Write)
+	progress.Done()
+	if err != nil {
 		return err
 	}
 	if err := c.report(e, report); err != nil {
