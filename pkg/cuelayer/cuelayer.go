@@ -29,7 +29,7 @@ import (
 const (
 	importRoot    = "lcm.local/"
 	SharedDir     = "shared"
-	sharedImports = importRoot + SharedDir + "/"
+	SharedImports = importRoot + SharedDir + "/"
 	moduleImports = importRoot + "schemas/"
 )
 

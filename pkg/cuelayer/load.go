@@ -25,7 +25,7 @@ func rules() *cuesource.Rules {
 	return &cuesource.Rules{
 		What: "CUE file", Syntax: CodeSyntax, Import: CodeImport, Limit: CodeLimit,
 		Imports:    func(path string) bool { return strings.HasPrefix(path, importRoot) },
-		ImportHint: "; of the repository " + sharedImports + "FOLDER and " + moduleImports + "MODULE",
+		ImportHint: "; of the repository " + SharedImports + "FOLDER and " + moduleImports + "MODULE",
 	}
 }
 
@@ -134,7 +134,7 @@ func (l *loader) load(from *cuesource.Text, pos token.Pos, path string) *build.I
 	folder, module, ok := place(path)
 	if !ok {
 		return refuse(fmt.Sprintf("%q is no package of the repository", path),
-			"write "+sharedImports+"FOLDER or "+moduleImports+"MODULE")
+			"write "+SharedImports+"FOLDER or "+moduleImports+"MODULE")
 	}
 	var files []File
 	var err error
@@ -205,7 +205,7 @@ func files0(parsed []*ast.File, path string) string {
 func place(path string) (folder, module string, ok bool) {
 	rest, isModule := strings.CutPrefix(path, moduleImports)
 	if !isModule {
-		if rest, ok = strings.CutPrefix(path, sharedImports); !ok {
+		if rest, ok = strings.CutPrefix(path, SharedImports); !ok {
 			return "", "", false
 		}
 	}

@@ -1,6 +1,7 @@
 package keyaudit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/llm-devops/lcm/pkg/address"
+	"github.com/llm-devops/lcm/pkg/cuelayer"
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/holders"
@@ -134,6 +136,9 @@ func (p *past) gather(ctx context.Context) error {
 			p.versions = append(p.versions, v)
 		}
 	}
+	if err := p.gatherShared(ctx); err != nil {
+		return err
+	}
 	settings, err := p.s.Settings(ctx)
 	if err != nil {
 		return err
@@ -155,6 +160,67 @@ func (p *past) gather(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// gatherShared adds the versions of layers in CUE that came of a change in the packages that they import, and not in them.
+func (p *past) gatherShared(ctx context.Context) error {
+	type version struct {
+		commit gitrepo.Revision
+		path   string
+	}
+	known := map[version]bool{}
+	for _, v := range p.versions {
+		known[version{v.Commit, v.Path}] = true
+	}
+	changed := map[gitrepo.Revision]bool{}
+	for v, err := range p.w.Repo().Versions(ctx, p.s.Revision(), workspace.SharedDir) {
+		if err != nil {
+			return err
+		}
+		if changed[v.Commit] {
+			continue
+		}
+		changed[v.Commit] = true
+		importing, err := p.importing(ctx, v.Commit)
+		if err != nil {
+			return err
+		}
+		for _, file := range importing {
+			if !known[version{v.Commit, file}] {
+				p.versions = append(p.versions, gitrepo.FileVersion{Commit: v.Commit, Path: file})
+			}
+		}
+	}
+	return nil
+}
+
+// importing gives the layers in CUE of a commit that import packages of the repository.
+func (p *past) importing(ctx context.Context, commit gitrepo.Revision) ([]string, error) {
+	s, err := p.w.At(ctx, commit.String())
+	if err != nil {
+		return nil, err
+	}
+	tenants, err := s.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, tenant := range tenants {
+		layers, err := s.CUELayers(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range layers {
+			src, err := s.ReadFile(ctx, a.CUEFile())
+			if err != nil {
+				return nil, err
+			}
+			if bytes.Contains(src, []byte(cuelayer.SharedImports)) {
+				out = append(out, a.CUEFile())
+			}
+		}
+	}
+	return out, nil
 }
 
 // look takes one version in.
@@ -390,8 +456,11 @@ func (p *past) tell(ctx context.Context) error {
 	}
 	if n := len(p.broken); n > 0 {
 		first := p.versions[slices.Min(p.broken)]
-		p.found("unreadable-version", diag.Warning, diag.Position{File: first.Path},
-			fmt.Sprintf("%d versions of files cannot be read, the first in %s: what they show is not known", n, first.Commit.Short()),
+		what := fmt.Sprintf("%d versions of files cannot be read, the first in %s: what they show is not known", n, first.Commit.Short())
+		if n == 1 {
+			what = fmt.Sprintf("the version in %s cannot be read: what it shows is not known", first.Commit.Short())
+		}
+		p.found("unreadable-version", diag.Warning, diag.Position{File: first.Path}, what,
 			"look at it: git show "+first.Commit.Short()+":"+first.Path)
 	}
 	return nil

@@ -77,8 +77,8 @@ func Limits() []string {
 			"seen, that it is for the key it names cannot. lcm keys rotate makes all envelopes anew.",
 		"Whoever could open a file at any time may know its secrets of that time; who that was is in the history.",
 		"What left the repository (published bundles, clones, copies) is not looked at.",
-		"Layers in CUE hold no encrypted values. Of their history it is seen what each version said with the packages of shared/ that its " +
-			"commit had; a secret that only a later change of such a package brought in is not. lcm secret scan --history looks at those.",
+		"What is secret in layers in CUE, and in plain text in others, is known by today's schemas. lcm secret scan --history goes by what " +
+			"values look like.",
 	}
 }
 
