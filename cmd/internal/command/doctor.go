@@ -30,7 +30,8 @@ func newDoctor(e *env) *cobra.Command {
 		Long: `Find out whether all that lcm depends on is as it should be here, and say what to do where it is not: the version of Git; whether
 commits can be signed, which it tries, and whether your key is an allowed one; which identities are found, and for which tenants'
 secrets they are; what Git calls lcm for (drivers, attributes, the hook pre-commit); the permissions of private keys and of the
-access log; the clock, against the newest commit; what lcm.lock holds the repository to; whether lcm-remote is there and of the same version; the sops CLI, if there is one.
+access log, and whether that is as lcm left it; the clock, against the newest commit; what lcm.lock holds the repository to; whether
+lcm-remote is there and of the same version; the sops CLI, if there is one.
 
 It asks no network and opens no secret. With --fix it does what cannot hurt: it tells this clone's Git to call lcm, takes away others'
 permissions on private files, and writes .gitattributes and .sops.yaml anew, for you to look at and commit. What lcm doctor says
@@ -136,6 +137,7 @@ func (e *env) examine(ctx context.Context) ([]doctor.Check, error) {
 		checks = append(checks, doctor.Attributes(ctx, w.Repo(), s), doctor.Sops(ctx, w.Repo(), s))
 	}
 	checks = append(checks, accessPermissions(w.Repo())...)
+	checks = append(checks, accessChain(ctx, w))
 	if rev, _, unborn, err := w.Repo().Head(ctx); err == nil && !unborn {
 		if c, err := w.Repo().Log(ctx, rev); err == nil {
 			checks = append(checks, doctor.Clock(e.now(), c.Committed))
@@ -213,6 +215,26 @@ func gitCalls(ctx context.Context, w *workspace.Workspace) []doctor.Check {
 		}
 	}
 	return append(checks, c)
+}
+
+// accessChain verifies the access log as lcm audit access does.
+func accessChain(ctx context.Context, w *workspace.Workspace) doctor.Check {
+	const area, name, hint = "access-log", "access-log-chain", "lcm audit access"
+	r, err := accessLog(w).Read(ctx)
+	switch {
+	case err != nil:
+		return doctor.Failed(area, name, err)
+	case len(r.Findings) > 0:
+		f := r.Findings[0]
+		message := "the access log is not as lcm left it: " + f.Message
+		if f.Position.Line > 0 {
+			message = fmt.Sprintf("the access log is not as lcm left it: line %d: %s", f.Position.Line, f.Message)
+		}
+		return doctor.Check{Area: area, Name: name, Status: doctor.Wrong, Message: message, Hint: hint}
+	case len(r.Entries) == 0:
+		return doctor.Check{Area: area, Name: name, Status: doctor.OK, Message: "the access log has no entry"}
+	}
+	return doctor.Check{Area: area, Name: name, Status: doctor.OK, Message: fmt.Sprintf("the access log is intact (entries: %d)", len(r.Entries))}
 }
 
 // accessPermissions examines who can read the access log.
