@@ -90,7 +90,7 @@ func (e *env) mend(ctx context.Context, checks []doctor.Check) ([]doctor.Check, 
 	if len(done)+len(failed) == 0 {
 		return checks, nil
 	}
-	e.keys = nil // which remembers the permissions
+	e.keyring().Forget() // it remembers the permissions
 	again, err := e.examine(ctx)
 	if err != nil {
 		return nil, err

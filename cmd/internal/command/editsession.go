@@ -130,7 +130,7 @@ func (s *editSession) run(ctx context.Context) error {
 		if err = s.interruptible(ctx, s.make); err == nil {
 			return nil
 		}
-		s.e.release() // nobody waits for an answer or an editor
+		s.e.wait() // nobody waits for an answer or an editor
 		again, mendable := errors.AsType[*editAgainError](err)
 		if !mendable || !s.e.IO.CanAsk() {
 			return s.keep(ctx, err)

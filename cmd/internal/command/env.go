@@ -63,6 +63,12 @@ func (e *env) release() {
 	e.atEnd = nil
 }
 
+// wait lets go of what the command holds, private keys included, before somebody is asked: that takes as long as it likes.
+func (e *env) wait() {
+	e.release()
+	e.forgetKeys()
+}
+
 func (e *env) now() time.Time { return time.Now() }
 
 func (e *env) keyring() *seal.Keyring {
@@ -74,8 +80,7 @@ func (e *env) keyring() *seal.Keyring {
 	return e.keys
 }
 
-// forgetKeys overwrites the private keys before a program of the user's runs, for as long as that likes. They are looked for again when
-// they are needed again.
+// forgetKeys overwrites the private keys before something that may take long. They are looked for again when they are needed again.
 func (e *env) forgetKeys() {
 	if e.keys == nil {
 		return

@@ -106,7 +106,7 @@ func runPromote(ctx context.Context, e *env, o *promoteOptions) error {
 		return nil
 	}
 	if !o.yes && !o.DryRun {
-		e.release()
+		e.wait()
 		agreed, err := e.IO.Ask(ctx, fmt.Sprintf("promote %s to %s?", o.from, o.to))
 		if errors.Is(err, term.ErrNoTerminal) {
 			return diag.WithHint(err, "look at it with --dry-run, then pass --yes")

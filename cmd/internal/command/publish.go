@@ -139,6 +139,7 @@ func runPublish(ctx context.Context, e *env, o *publishOptions) error {
 		}
 		return nil
 	}
+	e.forgetKeys() // stores may take long to answer, and what is published is opened
 	progress := newPublishProgress(e.IO, plan)
 	result, err := publish.Apply(ctx, plan, progress)
 	progress.bar.Done()

@@ -326,7 +326,7 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 	if !secret {
 		return "", usage(fmt.Errorf("%s has no value", in.key), "write %s=VALUE, or --secret %s to be asked for a secret", in.key, in.key)
 	}
-	e.release()
+	e.wait()
 	value, err := e.IO.AskSecret(ctx, fmt.Sprintf("%s of %s", in.key, a))
 	if err != nil && !errors.Is(err, term.ErrNoTerminal) {
 		return "", err
@@ -337,6 +337,7 @@ func (o *setOptions) text(ctx context.Context, e *env, a address.Address, in inp
 	if len(value) == 0 {
 		return "", errors.New("an empty secret was given; nothing was written")
 	}
+	defer clear(value)
 	return string(value), nil
 }
 
