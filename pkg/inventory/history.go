@@ -193,17 +193,15 @@ func (w *walker) at(ctx context.Context, rev gitrepo.Revision, file string) (*st
 	return s, nil
 }
 
-// dataKeys gives the encrypted copies of the data key that a sops block holds.
+// dataKeys gives the encrypted copies of the data key that a sops block holds, or those of its parts: for keys of whatever kind, in
+// groups or not.
 func dataKeys(root *tree.Node) []string {
-	list := root.Get(tree.Keys("sops", "age"))
-	if list == nil || list.Kind != tree.List {
-		return nil
-	}
 	var keys []string
-	for _, item := range list.Items() {
-		if enc := item.Field("enc"); enc != nil && enc.Kind == tree.String {
+	root.Field("sops").Walk(func(_ tree.Path, n *tree.Node) bool {
+		if enc := n.Field("enc"); enc != nil && enc.Kind == tree.String {
 			keys = append(keys, enc.Reveal())
 		}
-	}
+		return true
+	})
 	return keys
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
 func path(t *testing.T, key string) tree.Path {
@@ -115,5 +117,30 @@ func TestSquashed(t *testing.T) {
 		if yes, told := listed(&c.commit, a, path(t, c.key)); got != c.expiry || yes != c.yes || yes && !told {
 			t.Errorf("%s: expires %q, listed %t", name, got, yes)
 		}
+	}
+}
+
+func TestDataKeys(t *testing.T) {
+	for name, c := range map[string]struct {
+		block string
+		want  []string
+	}{
+		"none":       {"lastmodified: x\n  mac: ENC[x]", nil},
+		"age":        {"age:\n    - {recipient: a, enc: one}\n    - {recipient: b, enc: two}\n  mac: x", []string{"one", "two"}},
+		"other keys": {"pgp: [{fp: a, enc: one}]\n  hc_vault: [{enc: two}]\n  age: []", []string{"one", "two"}},
+		"groups":     {"key_groups:\n    - age: [{enc: one}]\n    - {pgp: [{enc: two}], age: [{enc: three}]}\n  shamir_threshold: 2", []string{"one", "two", "three"}},
+		"broken":     {"age: {enc: [x]}\n  pgp: text", nil},
+	} {
+		doc, err := yamldoc.Parse("f.yaml", []byte("a: 1\nsops:\n  "+c.block+"\n"))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := dataKeys(doc.Root()); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	doc, err := yamldoc.Parse("f.yaml", []byte("a: 1\n"))
+	if err != nil || dataKeys(doc.Root()) != nil {
+		t.Error("a file without a block has a key", err)
 	}
 }
