@@ -207,8 +207,10 @@ func (l *Log) writeLines(at int64, lines []byte) (err error) {
 			err = fmt.Errorf("write the access log: %w", closing)
 		}
 	}()
-	if err := f.Truncate(at); err != nil {
-		return fmt.Errorf("write the access log: %w", err)
+	if info, err := f.Stat(); err != nil || info.Size() != at {
+		if err := f.Truncate(at); err != nil {
+			return fmt.Errorf("write the access log: %w", err)
+		}
 	}
 	if _, err := f.WriteAt(lines, at); err != nil {
 		return fmt.Errorf("write the access log: %w", err)
@@ -219,19 +221,27 @@ func (l *Log) writeLines(at int64, lines []byte) (err error) {
 	return nil
 }
 
-// writeHead replaces the head: a new file beside it, synced, renamed over it.
+// headSize is the size of the head's file, whatever it holds: white space fills it up. It fits into a sector, of which a disk
+// has the old content or the new.
+const headSize = 128
+
+// writeHead writes the head, over the one that is there, or where there is none: a new file beside it, synced, renamed.
 func (l *Log) writeHead(head Anchor) error {
 	data, err := json.Marshal(head)
 	if err != nil {
 		return fmt.Errorf("write the head of the access log: %w", err)
 	}
+	data = append(append(data, bytes.Repeat([]byte(" "), max(0, headSize-1-len(data)))...), '\n')
 	path := filepath.Join(l.dir, l.head)
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(data)) {
+		return l.overwriteHead(path, data)
+	}
 	temp := path + ".new" // nobody else writes it: the lock is held
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the head of the access log: %w", err)
 	}
-	_, err = f.Write(append(data, '\n'))
+	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -243,6 +253,23 @@ func (l *Log) writeHead(head Anchor) error {
 		return fmt.Errorf("write the head of the access log: %w", err)
 	}
 	return syncFolder(l.dir)
+}
+
+// overwriteHead puts a head in the place of one of its size: a file that is neither made, renamed nor grown has only its
+// content to bring to disk.
+func (l *Log) overwriteHead(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("write the head of the access log: %w", err)
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the head of the access log: %w", err)
+	}
+	return nil
 }
 
 func syncFolder(dir string) error {

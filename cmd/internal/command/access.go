@@ -88,6 +88,12 @@ func (e *env) record(ctx context.Context, w *workspace.Workspace, accesses ...ac
 		"reading secrets is recorded in %s: let that folder be written by you, or work in a clone of your own", filepath.Dir(log.Path()))
 }
 
+// willRecord has Git asked for the user's name while what is to be opened is found: that takes as long. A failure is met again
+// by whoever needs the answer.
+func (e *env) willRecord(ctx context.Context, w *workspace.Workspace) {
+	go func() { _, _ = w.Repo().Config(ctx, "user.name") }()
+}
+
 func accessLog(w *workspace.Workspace) *accesslog.Log {
 	dir := filepath.Join(w.Repo().CommonDir(), accessFolder)
 	name := filepath.Join(dir, accesslog.LogFile)

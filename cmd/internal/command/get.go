@@ -67,6 +67,9 @@ func runGet(ctx context.Context, e *env, o *getOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.Reveal {
+		e.willRecord(ctx, w)
+	}
 	if a, err := address.Parse(o.pattern); err == nil {
 		root, err := o.read(ctx, s, a)
 		if err != nil {
