@@ -197,24 +197,31 @@ func gitCalls(ctx context.Context, w *workspace.Workspace) []doctor.Check {
 			},
 		})
 	}
-	hook, err := installPreCommit(ctx, w, true)
+	return append(checks, hookCalls(ctx, w, preCommit, "what is staged", "each commit"),
+		hookCalls(ctx, w, preMergeCommit, "what a merge without conflicts comes to", "it is committed"))
+}
+
+// hookCalls examines whether one of Git's hooks calls lcm.
+func hookCalls(ctx context.Context, w *workspace.Workspace, name, what, before string) doctor.Check {
+	const area, hint = "git-calls-lcm", "lcm hooks install"
+	hook, err := installHook(ctx, w, name, true)
 	if err != nil {
-		return append(checks, doctor.Failed(area, "pre-commit", err))
+		return doctor.Failed(area, name, err)
 	}
-	c := doctor.Check{Area: area, Name: "pre-commit", Status: doctor.Warning, Hint: hint}
+	c := doctor.Check{Area: area, Name: name, Status: doctor.Warning, Hint: hint, Message: "nothing checks " + what + " before " + before}
 	switch hook.State {
-	case display.PreCommitPresent:
-		c = doctor.Check{Area: area, Name: "pre-commit", Status: doctor.OK, Message: "what is staged is checked before each commit"}
-	case display.PreCommitManual:
-		c.Message = "nothing checks what is staged before a commit; the hook is not lcm's to write: " + hook.Why
+	case display.HookPresent:
+		return doctor.Check{Area: area, Name: name, Status: doctor.OK, Message: what + " is checked before " + before}
+	case display.HookManual:
+		c.Message += "; the hook is not lcm's to write: " + hook.Why
 	default:
-		c.Message, c.Remedy = "nothing checks what is staged before a commit", hint
+		c.Remedy = hint
 		c.Fix = func(ctx context.Context) error {
-			_, err := installPreCommit(ctx, w, false)
+			_, err := installHook(ctx, w, name, false)
 			return err
 		}
 	}
-	return append(checks, c)
+	return c
 }
 
 // accessChain verifies the access log as lcm audit access does.

@@ -26,7 +26,7 @@ func newHooks(e *env) *cobra.Command {
 		Long: `What Git calls lcm for. Git does not take over settings from a repository that is cloned, as they run programs: each clone is told
 once, by lcm hooks install or lcm init.`,
 	}
-	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e), newHooksMerge(e), newHooksPreCommit(e))
+	cmd.AddCommand(newHooksInstall(e), newHooksTextconv(e), newHooksMerge(e), newHooksPreCommit(e), newHooksPreMergeCommit(e))
 	return cmd
 }
 
@@ -51,10 +51,12 @@ of two branches come together under one MAC, and a key that both changed is a co
 It sets diff.lcm.textconv, merge.lcm.name and merge.lcm.driver in this clone's Git configuration. Which files they are for is in
 .gitattributes, where lcm init puts it. Running it again is harmless.
 
-The hook pre-commit has every commit checked by lcm hooks pre-commit, in well under a second. A hook that is there already goes on
-to be run, first: it is kept beside the new one as pre-commit.before-lcm. Where core.hooksPath leads out of the repository, to hooks
-that other repositories use too, or the pre-commit framework (.pre-commit-config.yaml) manages the hook, nothing is written: what
-to add there is printed.`,
+The hook pre-commit has every commit checked by lcm hooks pre-commit, in well under a second. Git does not run it for the commit of
+a merge without conflicts, whose outcome may be invalid though both branches are valid: for that there is the hook pre-merge-commit,
+which calls lcm hooks pre-merge-commit. A hook that is there already goes on to be run, first: it is kept beside the new one as
+pre-commit.before-lcm or pre-merge-commit.before-lcm. Where core.hooksPath leads out of the repository, to hooks that other
+repositories use too, or the pre-commit framework (.pre-commit-config.yaml) manages the hook, nothing is written: what to add there
+is printed. Running it again in a clone that has one of the hooks adds the other.`,
 		Example: "  lcm hooks install\n  lcm hooks install --dry-run -o json",
 		Args:    args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +66,7 @@ to add there is printed.`,
 	}
 	o.format.Bind(cmd, "text", "json")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be set, and set nothing")
-	cmd.Flags().BoolVar(&o.noPreCommit, "no-pre-commit", false, "leave the hook pre-commit as it is")
+	cmd.Flags().BoolVar(&o.noPreCommit, "no-pre-commit", false, "leave the hooks pre-commit and pre-merge-commit as they are")
 	return cmd
 }
 
@@ -86,7 +88,10 @@ func runHooksInstall(ctx context.Context, e *env, o *hooksInstallOptions) error 
 	}
 	report := display.Hooks{DryRun: o.dryRun, Set: set}
 	if !o.noPreCommit {
-		if report.PreCommit, err = installPreCommit(ctx, w, o.dryRun); err != nil {
+		if report.PreCommit, err = installHook(ctx, w, preCommit, o.dryRun); err != nil {
+			return err
+		}
+		if report.PreMergeCommit, err = installHook(ctx, w, preMergeCommit, o.dryRun); err != nil {
 			return err
 		}
 	}

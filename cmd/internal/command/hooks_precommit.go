@@ -18,7 +18,10 @@ import (
 	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
-type hooksPreCommitOptions struct{ format option.Format }
+type hooksPreCommitOptions struct {
+	format option.Format
+	merge  bool
+}
 
 func newHooksPreCommit(e *env) *cobra.Command {
 	o := &hooksPreCommitOptions{}
@@ -41,6 +44,30 @@ It takes no key, and prints nothing if nothing is wrong. The exit code is 3 if t
 	return cmd
 }
 
+func newHooksPreMergeCommit(e *env) *cobra.Command {
+	o := &hooksPreCommitOptions{merge: true}
+	cmd := &cobra.Command{
+		Use:   "pre-merge-commit",
+		Short: "Check what a merge without conflicts came to, before Git commits it; Git calls this",
+		Long: `Check what a merge without conflicts came to, before Git commits it: two branches that are valid, each for itself, can be invalid
+together, by a quota, by a name that one uses and the other removes. It is what lcm hooks pre-commit does, for what the merge
+changes of HEAD. Git calls this once lcm hooks install has been run, and lcm hooks pre-commit for the commit of a merge whose
+conflicts were resolved; git merge --no-verify does without.
+
+It takes no key, and prints nothing if nothing is wrong. The exit code is 3 if there are errors. Then Git leaves the merge
+uncommitted: fix what is wrong, git add and git commit, or take it back with git merge --abort. A fast-forward makes no commit, and
+is not checked: what it brings was checked where it was committed.`,
+		Example: "  lcm hooks pre-merge-commit\n  lcm hooks pre-merge-commit -o json",
+		Args:    args(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e.output(&o.format)
+			return runHooksPreCommit(cmd.Context(), e, o)
+		},
+	}
+	o.format.Bind(cmd, "text", "json")
+	return cmd
+}
+
 func runHooksPreCommit(ctx context.Context, e *env, o *hooksPreCommitOptions) error {
 	w, err := e.workspace(ctx)
 	if err != nil {
@@ -50,7 +77,7 @@ func runHooksPreCommit(ctx context.Context, e *env, o *hooksPreCommitOptions) er
 	if err != nil {
 		return err
 	}
-	report := display.PreCommitReport{Findings: diag.List{}, Changed: len(staged.Changed) + len(staged.Removed)}
+	report := display.PreCommitReport{Findings: diag.List{}, Changed: len(staged.Changed) + len(staged.Removed), Merge: o.merge}
 	validated := false
 	if _, err := s.Settings(ctx); !isA[*workspace.NotConfigRepositoryError](err) {
 		var found diag.List

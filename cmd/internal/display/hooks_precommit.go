@@ -10,7 +10,8 @@ import (
 // PreCommitReport is what lcm hooks pre-commit found in what is staged.
 type PreCommitReport struct {
 	Findings diag.List `json:"findings"`
-	Changed  int       `json:"changed"` // files
+	Changed  int       `json:"changed"`         // files
+	Merge    bool      `json:"merge,omitempty"` // it is what a merge came to
 }
 
 // PreCommitText writes what is wrong with what is staged; nothing if nothing is.
@@ -22,7 +23,11 @@ func PreCommitText(t *term.IO, r PreCommitReport) error {
 	if n == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(t.Out, "\n%s: nothing was committed; fix it and git add it, or skip this check with git commit --no-verify\n",
-		t.Style().Red(plural(n, "error")))
+	next := "nothing was committed; fix it and git add it, or skip this check with git commit --no-verify"
+	if r.Merge {
+		next = "the merge was not committed; fix it, git add it and git commit, or go back with git merge --abort " +
+			"(git merge --no-verify skips this check)"
+	}
+	_, err := fmt.Fprintf(t.Out, "\n%s: %s\n", t.Style().Red(plural(n, "error")), next)
 	return err
 }
