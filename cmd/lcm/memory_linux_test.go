@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +22,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+	"golang.org/x/crypto/ssh"
 )
 
 const nobody = 65534
@@ -81,6 +84,10 @@ func newGuarded(t *testing.T) *guarded {
 	must("", "-C", u.dir, "tenant", "add", "acme", "--generate")
 	must("", "-C", u.dir, "namespace", "add", "notes")
 	must(guardedSecret, "-C", u.dir, "set", "acme/production/notes", "--stdin", "token", "--secret", "token")
+	if out, err := u.shell("cd " + u.dir +
+		" && lcm keys add laptop --tenant acme --recipient \"$(cat ~/.ssh/id_ed25519.pub)\""); err != nil {
+		t.Fatalf("add an SSH key: %v\n%s", err, out)
+	}
 	return u
 }
 
@@ -227,10 +234,9 @@ func testKeysAreGone(t *testing.T, u *guarded) {
 		t.Skip("only root can read the memory of lcm")
 	}
 	keys := u.keys()
-	for name, args := range map[string][]string{
-		"exec": {"exec", "acme/production/notes", "--file", "all.json=.", "--", "sh", "-c", u.waiting("true")},
-		"edit": {"edit", "acme/production/notes", "-m", "more"},
-	} {
+	exec := []string{"exec", "acme/production/notes", "--file", "all.json=.", "--", "sh", "-c", u.waiting("true")}
+	edit := []string{"edit", "acme/production/notes", "-m", "more"}
+	for name, args := range map[string][]string{"exec": exec, "edit": edit, "exec by SSH": exec, "edit by SSH": edit} {
 		t.Run(name, func(t *testing.T) {
 			mine := *u
 			mine.t = t
@@ -238,10 +244,13 @@ func testKeysAreGone(t *testing.T, u *guarded) {
 				_ = os.Remove(filepath.Join(u.home, name))
 			}
 			script := filepath.Join(u.home, "editor")
-			if err := os.WriteFile(script, []byte("#!/bin/sh\n"+mine.waiting(`echo more: x >>"$1"`)+"\n"), 0o755); err != nil { //nolint:gosec // it is run
+			if err := os.WriteFile(script, []byte("#!/bin/sh\n"+mine.waiting(`echo "more_$$: x" >>"$1"`)+"\n"), 0o755); err != nil { //nolint:gosec // it is run
 				t.Fatal(err)
 			}
 			mine.extra = []string{"EDITOR=" + script}
+			if strings.HasSuffix(name, "SSH") {
+				mine.extra = append(mine.extra, "XDG_CONFIG_HOME="+u.home+"/none")
+			}
 			_, lcm, said, ended := mine.start(mine.command(u.lcm, append([]string{"-C", u.dir}, args...)...))
 			memory := memoryOf(t, lcm)
 			mine.letGo()
@@ -284,6 +293,17 @@ func (u *guarded) keys() map[string][]byte {
 		raw := reflect.ValueOf(id).Elem().FieldByName("secretKey").Bytes()
 		all[name+" as a number"] = raw[1:31]
 	}
+	pem, err := os.ReadFile(filepath.Join(u.home, ".ssh", "id_ed25519"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	raw, err := ssh.ParseRawPrivateKey(pem)
+	key, ok := raw.(*ed25519.PrivateKey)
+	if err != nil || !ok {
+		u.t.Fatalf("the SSH key is a %T: %v", raw, err)
+	}
+	scalar := sha512.Sum512(key.Seed())
+	all["SSH key"], all["SSH key as age has it"], all["SSH key as text"] = key.Seed(), scalar[1:31], bytes.SplitN(pem, []byte("\n"), 5)[3]
 	file, err := os.ReadFile(filepath.Join(u.dir, "config", "acme", "production", "notes.yaml"))
 	if err != nil {
 		u.t.Fatal(err)

@@ -119,6 +119,7 @@ func fromAgent(ctx context.Context, pub ssh.PublicKey, o SignerOptions) (Signer,
 }
 
 func loadPrivate(ctx context.Context, name string, data []byte, o SignerOptions) (Signer, error) {
+	defer clear(data)
 	raw, err := ssh.ParseRawPrivateKey(data)
 	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
 		if missing.PublicKey != nil {

@@ -148,6 +148,14 @@ func (k *Keyring) sshFile(where, path string) {
 
 // sshKey reads an SSH private key, of which it keeps no part of data. path is "" for one that a command gave.
 func (k *Keyring) sshKey(path string, data []byte) (identity, error) {
+	if key, ok := parseOpenSSH(data); ok {
+		defer clear(key)
+		id, err := sshX25519(key)
+		if err != nil {
+			return identity{}, fmt.Errorf("use the SSH key: %w", err)
+		}
+		return identity{path, sshText(id.ssh), ready{id}, false}, nil
+	}
 	key, err := ssh.ParseRawPrivateKey(data)
 	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
 		if path == "" {

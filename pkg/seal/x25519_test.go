@@ -2,6 +2,8 @@ package seal
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
@@ -91,6 +93,30 @@ func TestSSHAsAge(t *testing.T) {
 func sshTextOf(t testing.TB) string {
 	_, public := sshPair(t, ed25519Key(t), "")
 	return public
+}
+
+// FuzzOpenSSH compares with the ssh library, which is the oracle: what is read here it reads too, and as the same key.
+func FuzzOpenSSH(f *testing.F) {
+	for _, passphrase := range []string{"", "open sesame"} {
+		private, _ := sshPair(f, ed25519Key(f), passphrase)
+		block, _ := pem.Decode(private)
+		f.Add(block.Bytes)
+		if _, ok := parseOpenSSH(private); ok != (passphrase == "") {
+			f.Fatalf("with the passphrase %q it is read: %t", passphrase, ok)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		data := pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: body})
+		key, ok := parseOpenSSH(data)
+		if !ok {
+			return
+		}
+		raw, err := ssh.ParseRawPrivateKey(data)
+		want, isEd25519 := raw.(*ed25519.PrivateKey)
+		if err != nil || !isEd25519 || !want.Equal(key) {
+			t.Errorf("%T, %v", raw, err)
+		}
+	})
 }
 
 // TestMalformedStanzas are refused where age refuses them.
