@@ -148,14 +148,6 @@ func (k *Keyring) sshFile(where, path string) {
 
 // sshKey reads an SSH private key, of which it keeps no part of data. path is "" for one that a command gave.
 func (k *Keyring) sshKey(path string, data []byte) (identity, error) {
-	if key, ok := parseOpenSSH(data); ok {
-		defer clear(key)
-		id, err := sshX25519(key)
-		if err != nil {
-			return identity{}, fmt.Errorf("use the SSH key: %w", err)
-		}
-		return identity{path, sshText(id.ssh), ready{id}, false}, nil
-	}
 	key, err := ssh.ParseRawPrivateKey(data)
 	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
 		if path == "" {
@@ -222,7 +214,7 @@ func sshIdentity(key any) (age.Identity, error) {
 		return sshIdentity(*key)
 	case ed25519.PrivateKey:
 		defer clear(key)
-		return sshX25519(key)
+		return agessh.NewEd25519Identity(key)
 	case *rsa.PrivateKey:
 		id, err := agessh.NewRSAIdentity(key)
 		return rsaKey{id, key}, err
@@ -300,12 +292,12 @@ func (k *Keyring) parseIdentity(where string, text []byte) (identity, error) {
 			return identity{}, err
 		}
 		return identity{where, id.Recipient().String(), ready{id}, false}, nil
-	case bytes.HasPrefix(text, []byte(x25519Prefix)):
-		id, err := parseX25519(text)
+	case bytes.HasPrefix(text, []byte("AGE-SECRET-KEY-1")):
+		id, err := age.ParseX25519Identity(string(text))
 		if err != nil {
 			return identity{}, err
 		}
-		return identity{where, id.recipient(), ready{id}, false}, nil
+		return identity{where, id.Recipient().String(), ready{id}, false}, nil
 	}
 	return identity{}, errors.New("unknown kind of identity")
 }

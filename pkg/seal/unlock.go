@@ -3,6 +3,8 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +69,12 @@ func (u unlockedBy) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		return nil, err
 	}
 	return id.Unwrap(stanzas)
+}
+
+// sshFingerprint gives what a stanza has to tell SSH keys by.
+func sshFingerprint(key ssh.PublicKey) string {
+	sum := sha256.Sum256(key.Marshal())
+	return base64.RawStdEncoding.EncodeToString(sum[:4])
 }
 
 func (l *lockedSSH) open(ctx context.Context) (age.Identity, error) {
@@ -139,7 +147,6 @@ func (l *lockedFile) open(ctx context.Context) (age.Identity, error) {
 	if err != nil {
 		return nil, &promptError{"the passphrase is empty"}
 	}
-	defer clearField(scrypt, "password")
 	plain, err := decryptAge(l.contents, scrypt)
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		return nil, &promptError{"the passphrase does not open it"}
@@ -220,8 +227,7 @@ func decrypt(src io.Reader, id age.Identity) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clearField(r, "buf")
-	defer clearField(r, "a", "key")
+	defer zero(r) // its buffer has what was read last
 	plain, err := readAll(r, 2*dataKeySize, maxPlain)
 	if err != nil {
 		return nil, err

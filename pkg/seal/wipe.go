@@ -62,7 +62,7 @@ func forget(id identity) {
 	}
 }
 
-// wipe overwrites an identity, as far as it can be reached. A post-quantum one cannot, and a plugin's holds no key.
+// wipe overwrites an identity, as far as it can be reached. The age library keeps its own to itself: they are dropped.
 func wipe(id age.Identity) {
 	switch id := id.(type) {
 	case wiper:
@@ -74,32 +74,12 @@ func wipe(id age.Identity) {
 	}
 }
 
-// zero overwrites what a pointer points to.
+// zero overwrites what a pointer points to: objects of libraries that hold keys, and that have nothing to end them. They are of no use
+// afterwards.
 func zero(p any) {
 	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && !v.IsNil() {
 		v.Elem().SetZero()
 	}
-}
-
-// clearField overwrites the bytes in a field of a value that a library keeps to itself, and reports whether there is such a field: the
-// libraries have nothing for it. What they named otherwise one day is not overwritten, which the tests of this package find.
-func clearField(x any, path ...string) bool {
-	v := reflect.ValueOf(x)
-	for _, name := range path {
-		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-			v = v.Elem()
-		}
-		if v.Kind() != reflect.Struct {
-			return false
-		}
-		v = v.FieldByName(name)
-	}
-	isBytes := v.Kind() == reflect.Slice || v.Kind() == reflect.Array && v.CanAddr()
-	if !isBytes || v.Type().Elem().Kind() != reflect.Uint8 {
-		return false
-	}
-	clear(v.Bytes())
-	return true
 }
 
 // wiper is an identity that can be overwritten.

@@ -80,7 +80,7 @@ func (e *env) keyring() *seal.Keyring {
 	return e.keys
 }
 
-// forgetKeys overwrites the private keys before something that may take long. They are looked for again when they are needed again.
+// forgetKeys drops the private keys, and overwrites what can be, before something that may take long. They are looked for again when they are needed again.
 func (e *env) forgetKeys() {
 	if e.keys == nil {
 		return
