@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -80,10 +81,42 @@ func encodeTree(entries []treeEntry) []byte {
 	return b.Bytes()
 }
 
-// tree reads a tree; the zero id is the empty one.
+// recentTrees are the trees that were read last: whoever changes a file looks at the folders above it more than once, and those
+// of a large repository are large.
+type recentTrees struct {
+	mu   sync.Mutex
+	kept [8]struct {
+		id      plumbing.Hash
+		entries []treeEntry
+	}
+	next int
+}
+
+func (t *recentTrees) get(id plumbing.Hash) ([]treeEntry, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.kept {
+		if k.id == id {
+			return k.entries, true
+		}
+	}
+	return nil, false
+}
+
+func (t *recentTrees) put(id plumbing.Hash, entries []treeEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept[t.next].id, t.kept[t.next].entries = id, entries
+	t.next = (t.next + 1) % len(t.kept)
+}
+
+// tree reads a tree; the zero id is the empty one. The entries are not to be changed.
 func (s *objectStore) tree(ctx context.Context, id plumbing.Hash) ([]treeEntry, error) {
 	if id.IsZero() {
 		return nil, nil
+	}
+	if entries, ok := s.trees.get(id); ok {
+		return entries, nil
 	}
 	b, err := s.readKind(ctx, id, plumbing.TreeObject)
 	if err != nil {
@@ -93,6 +126,7 @@ func (s *objectStore) tree(ctx context.Context, id plumbing.Hash) ([]treeEntry, 
 	if err != nil {
 		return nil, fmt.Errorf("read object %s: %w", id, err)
 	}
+	s.trees.put(id, entries)
 	return entries, nil
 }
 
@@ -218,10 +252,11 @@ func (e *treeEdit) root() plumbing.Hash { return e.moves[""].to }
 
 // entries gives what a tree comes to hold; dir is its path, ending in a slash unless it is the root.
 func (e *treeEdit) entries(ctx context.Context, id plumbing.Hash, dir string, changes map[string]treeChange) ([]treeEntry, error) {
-	entries, err := e.objects.tree(ctx, id)
+	old, err := e.objects.tree(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	entries := slices.Clone(old)
 	below := map[string]map[string]treeChange{}
 	for path, c := range changes {
 		name, rest, deeper := strings.Cut(path, "/")

@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bufio"
 	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/objfile"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -30,6 +30,8 @@ type objectStore struct {
 
 	mu      sync.Mutex // go-git's decoders are not safe for concurrent use
 	folders []*objectFolder
+
+	trees recentTrees
 }
 
 func newObjectStore(r *Repo) *objectStore {
@@ -230,11 +232,14 @@ func newObject(kind plumbing.ObjectType, content []byte) pendingObject {
 //
 // step is called for each blob, concurrently; it may be nil.
 func (s *objectStore) write(ctx context.Context, objects []pendingObject, sync bool, step func()) error {
+	encoder, err := newLooseEncoder()
+	if err != nil {
+		return fmt.Errorf("write objects: %w", err)
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8) // the fsyncs wait for the same journal commit of the file system, so they overlap well
 	for _, o := range objects {
-		// Compressing here, one after another, needs the memory for it once.
-		encoded, err := encodeLoose(o)
+		encoded, err := encoder.encode(o)
 		if err != nil {
 			return errors.Join(fmt.Errorf("write object %s: %w", o.id, err), g.Wait())
 		}
@@ -313,17 +318,25 @@ func (s *objectStore) writeLoose(id plumbing.Hash, encoded []byte, sync bool) (e
 	return os.Rename(tmp.Name(), path)
 }
 
-// encodeLoose gives the bytes of an object's file.
-func encodeLoose(o pendingObject) ([]byte, error) {
+// looseEncoder makes the bytes of objects' files, compressed as fast as Git does it: core.looseCompression. It needs its memory
+// once, for one object after another.
+type looseEncoder struct{ zlib *zlib.Writer }
+
+func newLooseEncoder() (looseEncoder, error) {
+	w, err := zlib.NewWriterLevel(nil, zlib.BestSpeed)
+	return looseEncoder{w}, err
+}
+
+func (e looseEncoder) encode(o pendingObject) ([]byte, error) {
 	var buf bytes.Buffer
-	enc := objfile.NewWriter(&buf)
-	if err := enc.WriteHeader(o.kind, int64(len(o.content))); err != nil {
+	e.zlib.Reset(&buf)
+	if _, err := fmt.Fprintf(e.zlib, "%s %d\x00", o.kind, len(o.content)); err != nil {
 		return nil, err
 	}
-	if _, err := enc.Write(o.content); err != nil {
+	if _, err := e.zlib.Write(o.content); err != nil {
 		return nil, err
 	}
-	if err := enc.Close(); err != nil {
+	if err := e.zlib.Close(); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil
