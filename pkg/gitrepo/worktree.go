@@ -25,6 +25,15 @@ func (s worktreeSnapshot) ReadFile(ctx context.Context, path string) ([]byte, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.check(path); err != nil {
+		return nil, fmt.Errorf("read file: %w", err)
+	}
+	switch content, outcome := readBeneath(s.root, path); outcome {
+	case present:
+		return content, nil
+	case absent:
+		return nil, fmt.Errorf("read file: %w", notExist(path))
+	}
 	root, err := s.open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read file: %w", err)
@@ -87,12 +96,29 @@ func (s worktreeSnapshot) names(path string) ([]fs.DirEntry, error) {
 	return names, nil
 }
 
-func (s worktreeSnapshot) open(path string) (*os.Root, error) {
+// readOutcome is what the short way to a file came to. Where that is unsure, the long one says what is there.
+type readOutcome uint8
+
+const (
+	unsure readOutcome = iota
+	present
+	absent
+)
+
+// check refuses paths that are none in the repository.
+func (s worktreeSnapshot) check(path string) error {
 	if err := cleanPath(path); err != nil {
-		return nil, err
+		return err
 	}
 	if s.root == "" {
-		return nil, unsupported("bare repository", "name a revision to read at")
+		return unsupported("bare repository", "name a revision to read at")
+	}
+	return nil
+}
+
+func (s worktreeSnapshot) open(path string) (*os.Root, error) {
+	if err := s.check(path); err != nil {
+		return nil, err
 	}
 	return os.OpenRoot(s.root)
 }
