@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1" //nolint:gosec // the checksum that the format has
 	"encoding/binary"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,12 +29,12 @@ type worktree interface {
 	is(path string, e indexEntry) bool
 }
 
-// apply gives the bytes of an index with the patch in it. It only ever replaces fields of fixed size, in files written as
+// apply gives the bytes of an index with the patch in it, in pieces, most of which are the index's own. It only ever replaces fields of fixed size, in files written as
 // gitformat-index(5) has it, and gives ok = false wherever git would have more to do than that: then git is to do it.
 //
 // written is when the present index file was, in seconds of Unix time. What git knows of a file younger than that may hide an
 // edit, so like git it looks into those files before the index becomes younger (racy-git in Git's documentation).
-func (p indexPatch) apply(x *gitIndex, checksum []byte, written uint32, disk worktree) (out []byte, ok bool) {
+func (p indexPatch) apply(x *gitIndex, checksum []byte, written uint32, disk worktree) (out [][]byte, ok bool) {
 	if len(x.starts) == 0 || bytes.Count(checksum, []byte{0}) == len(checksum) { // index.skipHash
 		return nil, false
 	}
@@ -43,31 +44,48 @@ func (p indexPatch) apply(x *gitIndex, checksum []byte, written uint32, disk wor
 			return nil, false
 		}
 	}
-	out = make([]byte, len(x.body), len(x.body)+sha1.Size)
-	copy(out, x.body)
-	for path, id := range p.files {
+	at := map[int]string{}
+	for path := range p.files {
 		i, found := x.find(path)
 		if !found {
 			return nil, false
 		}
-		if e := x.entry(i); e.assumeValid || e.skipWorktree || e.intentToAdd {
-			return nil, false
-		}
-		s, known := disk.stat(path)
-		if !known {
-			return nil, false
-		}
-		// The mode is Git's own, of the entry: it was checked to be what is on disk.
-		at := x.starts[i]
-		copy(s[indexModeAt:indexModeAt+4], out[at+indexModeAt:])
-		copy(out[at:], s[:])
-		copy(out[at+indexStat:], id[:])
+		at[i] = path
 	}
-	if !p.looked(x, written, disk) || !p.moveTrees(out, x.end, x.extensions) {
+	from := 0
+	for _, i := range slices.Sorted(maps.Keys(at)) {
+		entry, ok := p.entry(x, i, at[i], disk)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, x.body[from:x.starts[i]], entry)
+		from = x.starts[i] + len(entry)
+	}
+	extensions := bytes.Clone(x.body[x.end:])
+	if !p.looked(x, written, disk) || !p.moveTrees(extensions, x.extensions) {
 		return nil, false
 	}
-	sum := sha1.Sum(out) //nolint:gosec // as above
-	return append(out, sum[:]...), true
+	out = append(out, x.body[from:x.end], extensions)
+	sum := sha1.New() //nolint:gosec // as above
+	for _, piece := range out {
+		sum.Write(piece)
+	}
+	return append(out, sum.Sum(nil)), true
+}
+
+// entry gives the beginning of an entry with its new content: all of fixed size that the patch replaces.
+func (p indexPatch) entry(x *gitIndex, i int, path string, disk worktree) ([]byte, bool) {
+	if e := x.entry(i); e.assumeValid || e.skipWorktree || e.intentToAdd {
+		return nil, false
+	}
+	s, known := disk.stat(path)
+	if !known {
+		return nil, false
+	}
+	// The mode is Git's own, of the entry: it was checked to be what is on disk.
+	copy(s[indexModeAt:indexModeAt+4], x.body[x.starts[i]+indexModeAt:])
+	id := p.files[path]
+	return append(s[:], id[:]...), true
 }
 
 // looked reports whether no entry as young as the index hides an edit.
@@ -119,9 +137,9 @@ func (d onDisk) is(path string, e indexEntry) bool {
 	return err == nil && !d.convert.mayConvert(path, b) && plumbing.ComputeHash(plumbing.BlobObject, b) == e.id
 }
 
-// moveTrees brings the extension up to date that remembers which folders are the trees of which ids; at is where the
-// extensions start.
-func (p indexPatch) moveTrees(out []byte, at int, extensions []string) bool {
+// moveTrees brings the extension up to date that remembers which folders are the trees of which ids.
+func (p indexPatch) moveTrees(out []byte, extensions []string) bool {
+	at := 0
 	for _, name := range extensions {
 		size := int(binary.BigEndian.Uint32(out[at+4:]))
 		at += 8
@@ -197,9 +215,11 @@ func (c *commitRun) patchIndex() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := file.Write(data); err != nil {
-		_ = file.Close()
-		return false, err
+	for _, piece := range data {
+		if _, err := file.Write(piece); err != nil {
+			_ = file.Close()
+			return false, err
+		}
 	}
 	if err := file.Chmod(info.Mode().Perm()); err != nil { // as it was, whatever the umask
 		_ = file.Close()
