@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 // Main runs the command line and gives the exit code.
 func Main(ctx context.Context, p Process) int {
 	e := &env{Process: p}
-	root := newRoot(e)
+	root := newRoot(e, onlyCommand(p.Args))
 	root.SetArgs(p.Args)
 	err := e.checkRemote()
 	if err == nil {
@@ -56,9 +57,10 @@ func asksForJSON(args []string) bool {
 }
 
 // Root gives the whole command tree, for those who document it.
-func Root(p Process) *cobra.Command { return newRoot(&env{Process: p}) }
+func Root(p Process) *cobra.Command { return newRoot(&env{Process: p}, "") }
 
-func newRoot(e *env) *cobra.Command {
+// newRoot makes the command tree, or that of one command below the root alone.
+func newRoot(e *env, only string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lcm",
 		Short: "LLM platform configuration in Git: layered, encrypted, reviewed, signed, published",
@@ -111,26 +113,74 @@ An address is tenant/environment/namespace; a key is a dotted path in it.`,
 	flags.BoolVarP(&e.quiet, "quiet", "q", false, "no progress and no notes, only results, warnings and errors")
 	_ = root.MarkPersistentFlagDirname("directory")
 
-	groups := []struct {
-		id, title string
-		commands  []*cobra.Command
-	}{
-		{"start", "Start:", []*cobra.Command{newInit(e), newTenant(e), newNamespace(e), newSchema(e), newTemplate(e), newKeys(e), newHooks(e), newDoctor(e)}},
-		{"change", "Change:", []*cobra.Command{newSet(e), newUnset(e), newEdit(e), newPromote(e), newResolve(e), newMerge(e)}},
-		{"read", "Read:", []*cobra.Command{
-			newGet(e), newList(e), newExplain(e), newExec(e), newDiff(e), newValidate(e), newAudit(e), newSecret(e),
-		}},
-		{"publish", "Publish:", []*cobra.Command{newPublish(e)}},
-	}
-	for _, g := range groups {
+	for _, g := range groups() {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
-			c.GroupID = g.id
-			root.AddCommand(c)
+			if only == "" || c.name == only {
+				made := c.make(e)
+				made.GroupID = g.id
+				root.AddCommand(made)
+			}
 		}
 	}
-	root.AddCommand(newVersion(e))
+	if only == "" {
+		root.AddCommand(newVersion(e))
+	}
 	return root
+}
+
+// group is a part of what lcm --help lists.
+type group struct {
+	id, title string
+	commands  []entry
+}
+
+// entry is a command below the root that is made when it is needed.
+type entry struct {
+	name string
+	make func(*env) *cobra.Command
+}
+
+func groups() []group {
+	return []group{
+		{"start", "Start:", []entry{
+			{"init", newInit},
+			{"tenant", newTenant},
+			{"namespace", newNamespace},
+			{"schema", newSchema},
+			{"template", newTemplate},
+			{"keys", newKeys},
+			{"hooks", newHooks},
+			{"doctor", newDoctor},
+		}},
+		{"change", "Change:", []entry{
+			{"set", newSet}, {"unset", newUnset}, {"edit", newEdit}, {"promote", newPromote}, {"resolve", newResolve}, {"merge", newMerge},
+		}},
+		{"read", "Read:", []entry{
+			{"get", newGet},
+			{"list", newList},
+			{"explain", newExplain},
+			{"exec", newExec},
+			{"diff", newDiff},
+			{"validate", newValidate},
+			{"audit", newAudit},
+			{"secret", newSecret},
+		}},
+		{"publish", "Publish:", []entry{{"publish", newPublish}}},
+	}
+}
+
+// onlyCommand gives the command that a command line begins with, "" where it is none or another could be meant: making all of them
+// takes longer than what some of them do.
+func onlyCommand(args []string) string {
+	if len(args) > 0 {
+		for _, g := range groups() {
+			if slices.ContainsFunc(g.commands, func(c entry) bool { return c.name == args[0] }) {
+				return args[0]
+			}
+		}
+	}
+	return ""
 }
 
 // args checks the number of arguments and names what is missing, in place of cobra's counting.
