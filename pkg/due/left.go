@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/llm-devops/lcm/pkg/address"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/inventory"
+	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/workspace"
+	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
 // Left takes out of lists the values that were set anew since, or are gone from the snapshot: what stays is what somebody still
 // has to change. A value whose ciphertext is the same is the same. Where another program encrypted it anew, history says whether
-// it was set since the list is there, as [inventory.List] reads it.
+// it was set since the list is there, as [inventory.List] reads it, and in a file that was closed to them.
 func Left(ctx context.Context, w *workspace.Workspace, s *workspace.Snapshot, lists []*List) error {
 	files := map[address.Address]map[string]string{} // the marks of each
 	for _, l := range lists {
@@ -123,7 +126,49 @@ func (h *history) same(ctx context.Context, l *List, v Value) (bool, error) {
 		if began.IsZero() || began == changed {
 			return began.IsZero(), nil
 		}
-		return h.w.Repo().IsAncestor(ctx, changed.Hash, began.Hash)
+		before, err := h.w.Repo().IsAncestor(ctx, changed.Hash, began.Hash)
+		if before || err != nil {
+			return before, err
+		}
+		return h.open(ctx, l, v, changed)
 	}
 	return false, nil
+}
+
+// open reports whether whom a list is about could open a value in the commit that set it, and may not any more: on a branch that
+// did not know yet that they lost access, it was still encrypted to them. To whom has access again nothing new is due.
+func (h *history) open(ctx context.Context, l *List, v Value, set gitrepo.Revision) (bool, error) {
+	lost := func(keys []string) bool {
+		return slices.ContainsFunc(l.Keys, func(k string) bool { return slices.Contains(keys, k) })
+	}
+	if t, err := h.s.Tenant(ctx, l.Tenant); err == nil && lost(t.Keys()) {
+		return false, nil
+	}
+	then, err := h.w.At(ctx, set.Hash)
+	if err != nil {
+		return false, err
+	}
+	file := v.Address.File()
+	src, err := then.ReadFile(ctx, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s in %s: %w", file, set.Short(), err)
+	}
+	keys, ok := recipientsOf(file, src)
+	return !ok || lost(keys), nil // where nobody can tell, it stays due until it is set once more
+}
+
+// recipientsOf gives to whom a file's text is encrypted.
+func recipientsOf(file string, src []byte) (keys []string, ok bool) {
+	doc, err := yamldoc.Parse(file, src)
+	if err != nil {
+		return nil, false
+	}
+	m, err := seal.Inspect(doc)
+	if err != nil || m == nil {
+		return nil, err == nil
+	}
+	return m.Recipients, true
 }

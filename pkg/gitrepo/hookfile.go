@@ -93,8 +93,25 @@ func (r *Repo) WriteHook(h HookFile, content []byte, keepAs string) error {
 			}
 		}
 	}
-	if err := renameio.WriteFile(h.Path, content, 0o777); err != nil { //nolint:gosec // a program; the umask decides
+	mode := renameio.WithPermissions(0o777) // the umask decides
+	if info, err := os.Stat(h.Path); err == nil {
+		// Git runs none that is not executable: whoever may read it may run it.
+		mode = renameio.WithStaticPermissions(info.Mode().Perm() | (info.Mode().Perm()&0o444)>>2)
+	}
+	if err := writeProgram(h.Path, content, mode); err != nil {
 		return fmt.Errorf("write hook: %w", err)
 	}
 	return nil
+}
+
+func writeProgram(path string, content []byte, mode renameio.Option) error {
+	f, err := renameio.NewPendingFile(path, mode)
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup() //nolint:errcheck // of what was not put in place
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
