@@ -43,9 +43,9 @@ Secrets are encrypted again: those that the schema or the file calls secret, tho
 #!secret. What did not change keeps its bytes, ciphertext included. Remarks of lcm (### lcm: …) are taken out again. If nothing was
 changed, nothing is committed.
 
-If something is wrong the editor opens again, with the findings as remarks at their places. An edit that could not be made is kept,
-encrypted, in the Git directory: go on with --continue. If the branch moved while the editor was open, what others changed in the file
-is merged in, and if that conflicts, you are asked.
+If something is wrong, you are asked whether the editor is to open again, with the findings as remarks at their places. An edit that
+could not be made is kept, encrypted as the secrets in it are, in the Git directory: go on with --continue. If the branch moved while
+the editor was open, what others changed in the file is merged in, and if that conflicts, you are asked.
 
 The text is in a folder that only you can read, in memory where the system has a place for that (Linux), and is overwritten and removed
 afterwards, also after Ctrl-C. That it was opened is recorded (lcm audit access). --sealed leaves the secrets encrypted: it needs no
@@ -157,6 +157,7 @@ func beginEdit(ctx context.Context, e *env, o *editOptions, w *workspace.Workspa
 	if o.goOn {
 		s.keys = onlyOnce(append(s.keys, d.Keys...))
 		s.text, s.before, s.resumed = []byte(d.Text), []byte(d.From), true
+		s.opened = s.opened || d.Opened
 	}
 	if !o.NoCommit {
 		if err := s.clean(ctx, base); err != nil {

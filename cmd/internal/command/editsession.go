@@ -34,16 +34,17 @@ type editSession struct {
 	dir  *scratch.Dir
 	file string // the layer file's path in the repository
 
-	inCUE      bool
-	base       string   // the revision that from is of
-	source     []byte   // the layer file as it was when from was read
-	recipients []string // of the tenant
-	keys       []string // of the secrets in the text
-	from       []byte   // the text as it was offered first, as the layer file has it
-	text       []byte   // as it was edited last
-	marked     []tree.Path
-	resumed    bool   // the text is that of an earlier run
-	before     []byte // what the text of an earlier run was made from
+	inCUE   bool
+	base    string      // the revision that from is of
+	source  []byte      // the layer file as it was when from was read
+	access  seal.Access // who opens the tenant's secrets
+	opened  bool        // secrets of the tenant were opened for the text
+	keys    []string    // of the secrets in the text
+	from    []byte      // the text as it was offered first, as the layer file has it
+	text    []byte      // as it was edited last
+	marked  []tree.Path
+	resumed bool   // the text is that of an earlier run
+	before  []byte // what the text of an earlier run was made from
 }
 
 // read gives the text of the layer file at a snapshot, with its secrets opened, and records that.
@@ -55,7 +56,7 @@ func (s *editSession) read(ctx context.Context, base *workspace.Snapshot) error 
 	if err != nil {
 		return err
 	}
-	s.file, s.base, s.recipients, s.from, s.source, s.keys = s.a.File(), base.Revision().String(), tenant.Keys(), nil, nil, nil
+	s.file, s.base, s.access, s.from, s.source, s.keys = s.a.File(), base.Revision().String(), tenant.Access(), nil, nil, nil
 	layer, err := base.LayerOf(ctx, s.a)
 	if err != nil || layer == nil {
 		return err
@@ -80,6 +81,7 @@ func (s *editSession) read(ctx context.Context, base *workspace.Snapshot) error 
 	if err != nil {
 		return err
 	}
+	s.opened = s.opened || len(s.keys) > 0
 	s.from = text.Source()
 	return nil
 }
@@ -342,12 +344,15 @@ func (s *editSession) keep(ctx context.Context, err error) error {
 
 func (s *editSession) saveOr(ctx context.Context, err error) error {
 	ctx = context.WithoutCancel(ctx)
-	d := draft{Base: s.base, Time: s.e.now(), Text: string(s.text), From: string(s.from), Keys: s.keys, Sealed: s.o.sealed}
+	d := draft{Base: s.base, Time: s.e.now(), Text: string(s.text), From: string(s.from), Keys: s.keys, Sealed: s.o.sealed, Opened: s.opened}
 	for _, key := range s.marked {
 		d.Keys = append(d.Keys, key.String())
 	}
-	if saving := s.e.saveDraft(ctx, s.w, s.recipients, s.a, d); saving != nil {
-		s.e.IO.Warn("your edit could not be kept: %s", saving)
+	if saving := s.e.saveDraft(ctx, s.w, s.access, s.a, d); saving != nil {
+		s.e.IO.Warn("your edit could not be kept, and is lost: %s", saving)
+		if errors.Is(err, errDryRun) {
+			return nil // which is done, all the same
+		}
 		return err
 	}
 	goOn := fmt.Sprintf("your edit is kept, encrypted; go on with it: lcm edit %s --continue", s.a)
