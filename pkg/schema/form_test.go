@@ -74,7 +74,7 @@ func variants(t *testing.T, visit func(r *rand.Rand, x *mutator, doc, variant *t
 func TestForm(t *testing.T) {
 	same, accepted := 0, 0
 	variants(t, func(r *rand.Rand, x *mutator, doc, variant *tree.Node) {
-		if Content(doc) == Content(variant) || Form(x.m, doc) != Form(x.m, variant) {
+		if Content(doc) == Content(variant) || Form(x.m, doc, true) != Form(x.m, variant, true) {
 			return
 		}
 		same++
@@ -107,8 +107,17 @@ func TestFormTellsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const models = "models: {a: {provider: openai, model: x, context_window: 1000}}\n"
+	for text, want := range map[string]bool{
+		models: true, "models: {a: {provider: openai, model: y, context_window: 1000}}\n": true,
+		"models: {b: {provider: openai, model: x, context_window: 1000}}\n": false, "models: {a: {provider: other, model: x, context_window: 1000}}\n": false,
+	} {
+		if got := Form(m, config(t, text), false) == Form(m, config(t, models), false); got != want {
+			t.Errorf("the same form is %v:\n%s", got, text)
+		}
+	}
 	const base = "default_model: a\nparameters: {temperature: 0.5}\nchains: [{name: x, models: [a]}]\n"
-	form := Form(m, config(t, base))
+	form := Form(m, config(t, base), false)
 	for text, want := range map[string]bool{
 		"# moved\n\n" + base: true,
 		"default_model: a\nparameters: {temperature: 0.25}\nchains: [{name: x, models: [a]}]\n":                 true,
@@ -121,11 +130,11 @@ func TestFormTellsApart(t *testing.T) {
 		"default_model: a\nparameters: {temperature: 0.5, top_p: 0.9}\nchains: [{name: x, models: [a]}]\n":      false,
 		"default_model: a\nparameters: {temperature: 0.5}\nchains: [{name: x, models: [a], budget_ms: 1000}]\n": false,
 	} {
-		if got := Form(m, config(t, text)) == form; got != want {
+		if got := Form(m, config(t, text), false) == form; got != want {
 			t.Errorf("the same form is %v:\n%s", got, text)
 		}
 	}
-	if Form(nil, config(t, "a: 1\nb: [1]")) != Form(nil, config(t, "a: 2\nb: [1]")) || Form(nil, config(t, "a: 1\nb: [1]")) == Form(nil, config(t, "a: 1\nb: [2]")) {
+	if Form(nil, config(t, "a: 1\nb: [1]"), false) != Form(nil, config(t, "a: 2\nb: [1]"), false) || Form(nil, config(t, "a: 1\nb: [1]"), false) == Form(nil, config(t, "a: 1\nb: [2]"), false) {
 		t.Error("without a schema only lists count")
 	}
 }

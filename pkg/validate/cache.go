@@ -40,10 +40,11 @@ type outcome struct {
 	findings         diag.List
 	unopened         []string // files with secrets that no identity at hand opens
 	fitting          bool     // of layer files: what their secrets are fits the schema, whatever stands around it
+	forms            []string // of layer files, in their order: see layerForm
 }
 
 const (
-	cacheMagic = "lcm validate 2\n"
+	cacheMagic = "lcm validate 3\n"
 	maxCache   = 256 << 20 // bytes; a larger file is not ours
 )
 
@@ -57,7 +58,7 @@ func OpenCache(path, program string) *Cache {
 	return c
 }
 
-// get gives what is known under a key.
+// get gives what is known under a key, of earlier runs or by now.
 func (c *Cache) get(key cacheKey) (outcome, bool) {
 	if c == nil {
 		return outcome{}, false
@@ -65,11 +66,12 @@ func (c *Cache) get(key cacheKey) (outcome, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o, ok := c.known[key]
-	if ok {
-		c.fresh[key] = o
-	} else {
+	if !ok {
 		c.missed = true
+		o, ok = c.fresh[key]
+		return o, ok
 	}
+	c.fresh[key] = o
 	return o, ok
 }
 
@@ -110,8 +112,8 @@ func (c *Cache) Save(everything bool) error {
 	return nil
 }
 
-// encode gives the file: the magic, the program, then for each part its key, two counts, a mark, and its findings as JSON where
-// there are any; at the end a checksum.
+// encode gives the file: the magic, the program, then for each part its key, two counts, a mark, the forms of files, and its
+// findings as JSON where there are any; at the end a checksum.
 func (c *Cache) encode() ([]byte, error) {
 	b := bytes.NewBufferString(cacheMagic)
 	b.Write(c.program[:])
@@ -122,6 +124,11 @@ func (c *Cache) encode() ([]byte, error) {
 		number(o.addresses)
 		number(o.files)
 		number(map[bool]int{true: 1}[o.fitting])
+		number(len(o.forms))
+		for _, form := range o.forms {
+			b.WriteByte(byte(len(form)))
+			b.WriteString(form)
+		}
 		var rest []byte
 		if len(o.findings)+len(o.unopened) > 0 {
 			var err error
@@ -183,8 +190,19 @@ func (c *Cache) decode(data []byte) (map[cacheKey]outcome, error) {
 		o := outcome{addresses: number(), files: number()}
 		fitting := number()
 		o.fitting = fitting == 1
+		forms := number()
+		if forms > len(b) { // each has a byte at least
+			return nil, errCache
+		}
+		for range forms {
+			if len(b) == 0 || int(b[0]) >= len(b) {
+				return nil, errCache
+			}
+			o.forms = append(o.forms, string(b[1:1+b[0]]))
+			b = b[1+b[0]:]
+		}
 		size := number()
-		if o.addresses < 0 || o.files < 0 || fitting < 0 || fitting > 1 || size < 0 || size > len(b) {
+		if o.addresses < 0 || o.files < 0 || fitting < 0 || fitting > 1 || forms < 0 || size < 0 || size > len(b) {
 			return nil, errCache
 		}
 		if size > 0 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -14,7 +15,7 @@ import (
 func TestCacheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "deep", "cache")
 	a, b, gone := cacheKey{1}, cacheKey{2}, cacheKey{3}
-	wrong := outcome{addresses: 3, files: 2, unopened: []string{"config/acme/base/x.yaml"}, findings: diag.List{{
+	wrong := outcome{addresses: 3, files: 2, fitting: true, forms: []string{strings.Repeat("\xfe", 32), ""}, unopened: []string{"config/acme/base/x.yaml"}, findings: diag.List{{
 		Code: "schema-bound", Severity: diag.Warning, Message: "m", Hint: "h", Position: diag.Position{File: "f", Line: 1, Column: 2},
 		Related: []diag.Related{{Position: diag.Position{File: "g"}, Message: "here"}}, Address: "a/b/c", Key: "k",
 	}}}

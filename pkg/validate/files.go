@@ -66,10 +66,17 @@ func (p *part) layer(ctx context.Context, a address.Address, tenant *workspace.T
 	if err := p.mac(ctx, f, list); err != nil {
 		return err
 	}
-	if p.fitting && module != nil {
-		p.fitting, err = p.secretsFit(ctx, f, module)
+	fits := true
+	if module != nil {
+		if fits, err = p.secretsFit(ctx, f, module); err != nil {
+			return err
+		}
 	}
-	return err
+	p.fitting = p.fitting && fits
+	if fits {
+		p.form = layerForm(module, f)
+	}
+	return nil
 }
 
 // secretsFit reports whether the schema takes each of a file's secrets wherever it ends up. Those that no identity at hand
@@ -85,12 +92,25 @@ func (r *run) fits(namespace string, secret *tree.Node) bool {
 	if !ok {
 		return false
 	}
-	if _, known := r.fit.Load(from); !known {
-		return false
-	}
-	its, _ := r.settings.Namespace(from.Namespace)
+	state, known := r.layer(from, namespace)
+	return known && state.fitting
+}
+
+// layerState is what is known of a layer file for itself.
+type layerState struct {
+	fitting bool
+	form    string // see layerForm
+}
+
+// layer gives what is known of a layer file under the schema of a namespace.
+func (r *run) layer(a address.Address, namespace string) (layerState, bool) {
+	state, known := r.layers.Load(a)
+	its, _ := r.settings.Namespace(a.Namespace)
 	here, _ := r.settings.Namespace(namespace)
-	return its.Module == here.Module
+	if !known || its.Module != here.Module {
+		return layerState{}, false
+	}
+	return state.(layerState), true
 }
 
 // cannotRead makes a finding of a file that cannot be read, so that the rest is still looked at.

@@ -40,10 +40,7 @@ func (k *keys) form(ctx context.Context, layer address.Address, namespace string
 
 func (k *keys) readForm(ctx context.Context, of formOf) string {
 	f, err := k.s.LayerOf(ctx, of.layer)
-	if err != nil || f == nil || f.IsCUE() {
-		return ""
-	}
-	if f.Sealed.Field(template.ExtendsKey) != nil || f.Sealed.Field(template.VariablesKey) != nil {
+	if err != nil || f == nil || f.IsCUE() || isExtended(f) {
 		return ""
 	}
 	m, err := k.s.ModuleOf(ctx, of.namespace)
@@ -51,13 +48,27 @@ func (k *keys) readForm(ctx context.Context, of formOf) string {
 		return ""
 	}
 	// Whether its secrets open, and to what, goes by the block.
-	return f.Path + " " + schema.Content(f.Doc.Root().Field(sopsKey)) + " " + formUnder(m, f)
+	return f.Path + " " + schema.Content(f.Doc.Root().Field(sopsKey)) + " " + formUnder(m, f, false)
+}
+
+// isExtended reports whether templates make something of a layer.
+func isExtended(f *workspace.File) bool {
+	return f.Sealed.Field(template.ExtendsKey) != nil || f.Sealed.Field(template.VariablesKey) != nil
+}
+
+// layerForm gives the form of a tenant's own layer whose secrets fit the schema of its namespace, by which it is as good as
+// another tenant's layer of the same form; "" for one that is not known by it.
+func layerForm(m *schema.Module, f *workspace.File) string {
+	if f.IsCUE() || isExtended(f) {
+		return ""
+	}
+	return formUnder(m, f, true)
 }
 
 // formUnder gives the form of a layer under a schema.
-func formUnder(m *schema.Module, f *workspace.File) string {
+func formUnder(m *schema.Module, f *workspace.File, fitting bool) string {
 	if m != nil && m.Name() == promptModule {
 		return schema.Content(f.Sealed) // what is checked there beside the schema looks into texts
 	}
-	return schema.Form(m, f.Sealed)
+	return schema.Form(m, f.Sealed, fitting)
 }

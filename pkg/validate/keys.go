@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"maps"
 	"path"
@@ -144,10 +145,9 @@ func (t tenantKeys) sound() bool { return t.soundly }
 // partKeys are the keys of one part of what is checked of a tenant.
 type partKeys struct {
 	exact cacheKey
-	// form is the key by the form of the layers that lie under several tenants: an outcome of no findings is the same for
-	// all that have it.
-	form   cacheKey
-	formed bool
+	// byForm are the keys of an outcome of no findings, which is the same for all that have them: by the form of the layers that
+	// lie under several tenants, and by that of all layers, whoever's they are.
+	byForm []cacheKey
 	sound  bool // they stand for all that the outcome depends on
 }
 
@@ -155,17 +155,17 @@ func (k partKeys) get(c *Cache) (outcome, bool) {
 	if !k.sound {
 		return outcome{}, false
 	}
-	if k.formed {
-		if o, ok := c.get(k.form); ok {
+	for _, key := range append(k.byForm[:len(k.byForm):len(k.byForm)], k.exact) {
+		if o, ok := c.get(key); ok {
 			return o, true
 		}
 	}
-	return c.get(k.exact)
+	return outcome{}, false
 }
 
 func (k partKeys) put(c *Cache, p *part) {
-	if k.formed && p.settled && len(p.findings) == 0 {
-		c.put(k.form, p.outcome)
+	if len(k.byForm) > 0 && p.settled && len(p.findings) == 0 {
+		c.put(k.byForm[0], p.outcome)
 		return
 	}
 	c.put(k.exact, p.outcome)
@@ -193,26 +193,47 @@ func (t tenantKeys) layers(layers []address.Address) (k partKeys) {
 }
 
 // address gives the keys of what an address of the tenant resolves to.
-func (t tenantKeys) address(ctx context.Context, a address.Address) (k partKeys) {
+func (t tenantKeys) address(ctx context.Context, a address.Address, r *run) (k partKeys) {
 	if !t.soundly {
 		return k
 	}
 	k.sound = true
-	exact, form := newKey("address"), newKey("address by form")
-	for _, h := range []keyHash{exact, form} {
+	exact, shared, all := newKey("address"), newKey("address by form of what is shared"), newKey("address by form")
+	for _, h := range []keyHash{exact, shared} {
 		h.texts(string(t.keys.common[:]), t.own.digests[workspace.TenantFile(t.name)], a.String())
 	}
+	// What an address comes to without findings is the same for all tenants, but for the platform's own.
+	all.texts(string(t.keys.common[:]), a.Environment, a.Namespace, fmt.Sprint(t.keys.settings.Partial(a)))
+	bySharedForm, byForm := false, true
 	for _, ref := range t.keys.settings.Stack(a) {
 		files := ownFiles([]address.Address{ref.Address})
 		t.digests(exact, files)
-		if text, ok := t.keys.form(ctx, ref.Address, a.Namespace); ok {
-			k.formed = true
-			form.texts("form", text)
+		text, ok := t.keys.form(ctx, ref.Address, a.Namespace)
+		if ok {
+			bySharedForm = true
+			shared.texts("form", text)
 		} else {
-			t.digests(form, files)
+			t.digests(shared, files)
+		}
+		state, known := r.layer(ref.Address, a.Namespace)
+		switch {
+		case t.digest(files[0]) == "" && t.digest(files[1]) == "":
+			all.texts("nothing")
+		case ok:
+			all.texts("form", text)
+		case known && state.form != "":
+			all.texts("own", state.form)
+		default:
+			byForm = false
 		}
 	}
-	k.exact, k.form = exact.sum(), form.sum()
+	k.exact = exact.sum()
+	if byForm {
+		k.byForm = append(k.byForm, all.sum())
+	}
+	if bySharedForm {
+		k.byForm = append(k.byForm, shared.sum())
+	}
 	return k
 }
 

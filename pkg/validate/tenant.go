@@ -18,8 +18,9 @@ import (
 type part struct {
 	*run
 	outcome
-	unreadable bool // a file could not be read: what came out may not be of what its digest says
-	settled    bool // of an address: without findings, it goes by the form of the layers
+	unreadable bool   // a file could not be read: what came out may not be of what its digest says
+	settled    bool   // of an address: without findings, it goes by the form of the layers
+	form       string // of the layer file that was checked last
 }
 
 // add takes the findings out of an error; any other error is given back.
@@ -109,7 +110,7 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 			return err
 		}
 		unchanged := func() bool { return of.unchanged(ctx, p.s, of.below(a)) }
-		if _, err := p.within(of.address(ctx, a), func(p *part) error { return p.address(ctx, a) }, unchanged); err != nil {
+		if _, err := p.within(of.address(ctx, a, p.run), func(p *part) error { return p.address(ctx, a) }, unchanged); err != nil {
 			return err
 		}
 	}
@@ -159,18 +160,20 @@ func (p *part) namespace(ctx context.Context, layers []address.Address, tenant *
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			p.form = ""
 			if err := p.layer(ctx, a, tenant); err != nil {
 				return err
 			}
+			p.forms = append(p.forms, p.form)
 			p.files++
 		}
 		return nil
 	}, func() bool { return of.unchanged(ctx, p.s, ownFiles(layers)) })
-	if err != nil || !known.fitting {
+	if err != nil || len(known.forms) != len(layers) {
 		return err
 	}
-	for _, a := range layers {
-		p.fit.Store(a, true)
+	for i, a := range layers {
+		p.layers.Store(a, layerState{fitting: known.fitting, form: known.forms[i]})
 	}
 	return nil
 }

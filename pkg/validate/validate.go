@@ -118,7 +118,7 @@ type run struct {
 	settings *workspace.Settings
 	o        Options
 	keys     *keys    // nil without a cache
-	fit      sync.Map // the addresses of the layer files whose secrets fit the schema: see outcome.fitting
+	layers   sync.Map // address → layerState of the layer files that were checked or are known
 
 	mu     sync.Mutex
 	report *Report

@@ -94,6 +94,6 @@ func (b bench) below(ctx context.Context) ([]comparison, error) {
 	const what = "check a staged change that lies under all tenants"
 	return []comparison{
 		{what: b.in(what, r), ours: all[0], theirs: all[2], limit: 0.1, limitText: "0.1 (10 ×)"},
-		{what: b.in(what+", of a name that is referred to", r), ours: all[1], theirs: all[2], limit: 0.5, limitText: "0.5 (2 ×)"},
+		{what: b.in(what+", of a name that is referred to", r), ours: all[1], theirs: all[2], limit: 0.1, limitText: "0.1 (10 ×)"},
 	}, nil
 }
