@@ -9,6 +9,7 @@ import (
 
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
 	"github.com/llm-devops/lcm/pkg/yamldoc"
 )
 
@@ -112,7 +113,7 @@ func byKey(ctx context.Context, file string, v Versions, o Options) (*Result, er
 		return nil, err
 	}
 	defer m.Close()
-	c := contents{m.Contents.Base, m.Contents.Ours, m.Contents.Theirs}
+	c := contents{m.Contents.Base, m.Contents.Ours, m.Contents.Theirs, file == workspace.SopsFile}
 	want, conflicts := c.merge(preferOurs)
 	merged, err := c.write(want)
 	if err != nil {

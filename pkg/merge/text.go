@@ -12,6 +12,7 @@ import (
 // contents are three versions of a file without what is only for encryption. base may be nil.
 type contents struct {
 	base, ours, theirs *yamldoc.Doc
+	sops               bool // of .sops.yaml
 }
 
 func (c contents) root(d *yamldoc.Doc) *tree.Node {
@@ -24,7 +25,12 @@ func (c contents) root(d *yamldoc.Doc) *tree.Node {
 // merge merges the values, with the preferred ones where there is a conflict.
 func (c contents) merge(p prefer) (*tree.Node, []tree.Path) {
 	m := &treeMerge{prefer: p}
-	root := m.fields(nil, c.root(c.base), c.ours.Root(), c.theirs.Root())
+	base, ours, theirs := c.root(c.base), c.ours.Root(), c.theirs.Root()
+	if c.sops {
+		root := sopsMerge{m}.fields(base, ours, theirs)
+		return root, m.conflicts
+	}
+	root := m.fields(nil, base, ours, theirs)
 	return root, m.conflicts
 }
 
