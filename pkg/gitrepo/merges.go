@@ -2,7 +2,9 @@ package gitrepo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -143,12 +145,87 @@ func (r *Repo) Continue(ctx context.Context, op Operation, sign bool) (said stri
 	args := []string{"-c", "core.editor=true"}
 	if sign {
 		args = append(args, "-c", "commit.gpgsign=true")
+		if err := r.signRebase(); err != nil {
+			return "", err
+		}
 	}
 	var stderr string
 	out, err := r.run(ctx, command{args: append(args, string(op), "--continue"), write: true, said: &stderr})
 	said = strings.TrimSpace(string(out) + stderr)
+	if _, ok := errors.AsType[*GitError](err); ok && said != "" {
+		return said, fmt.Errorf("git %s --continue:\n%s", op, said)
+	}
 	if err != nil {
 		return said, fmt.Errorf("git %s --continue: %w", op, err)
 	}
 	return said, nil
+}
+
+// signRebase has a rebase that goes on sign what it commits: Git decides that when it starts one, and keeps it in a file.
+func (r *Repo) signRebase() error {
+	for _, dir := range []string{"rebase-merge", "rebase-apply"} {
+		dir = filepath.Join(r.gitDir, dir)
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "gpg_sign_opt"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // as git does
+		if errors.Is(err, fs.ErrExist) {
+			continue // the user chose how
+		}
+		if err != nil {
+			return fmt.Errorf("have the rebase sign: %w", err)
+		}
+		_, err = f.WriteString("-S\n")
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("have the rebase sign: %w", err)
+		}
+	}
+	return nil
+}
+
+// Started gives the commit on which a rebase, or a cherry-pick or revert of several commits, puts what it makes; zero where that
+// is HEAD.
+func (r *Repo) Started() (Revision, error) {
+	for _, name := range []string{"rebase-merge/onto", "rebase-apply/onto", "sequencer/head"} {
+		b, err := os.ReadFile(filepath.Join(r.gitDir, filepath.FromSlash(name))) //nolint:gosec // part of the repository
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Revision{}, fmt.Errorf("find where Git started: %w", err)
+		}
+		return Revision{Hash: strings.TrimSpace(string(b))}, nil
+	}
+	return Revision{}, nil
+}
+
+// Unsigned counts the commits from one, which is left out, up to HEAD that carry no signature.
+func (r *Repo) Unsigned(ctx context.Context, from Revision) (int, error) {
+	out, err := r.git(ctx, "rev-list", from.Hash+"..HEAD")
+	if err != nil {
+		return 0, fmt.Errorf("look for commits that are not signed: %w", err)
+	}
+	count := 0
+	for hash := range strings.FieldsSeq(string(out)) {
+		c, err := r.readCommit(ctx, Revision{Hash: hash})
+		if err != nil {
+			return 0, err
+		}
+		if !c.Signed {
+			count++
+		}
+	}
+	return count, nil
+}
+
+// NothingStaged reports whether the index is as HEAD is.
+func (r *Repo) NothingStaged(ctx context.Context) (bool, error) {
+	_, err := r.git(ctx, "diff-index", "--cached", "--quiet", "HEAD", "--")
+	if exitCode(err) == 1 {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for what is staged: %w", err)
+	}
+	return true, nil
 }

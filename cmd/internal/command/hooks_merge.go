@@ -152,6 +152,10 @@ func addressOf(file string) string {
 }
 
 // errNothingStopped says that there is no merge to go on with.
-func errNothingStopped() error {
-	return diag.WithHint(fmt.Errorf("Git is in the middle of nothing, and no file is in conflict"), "start with git merge, git rebase or git cherry-pick")
+func errNothingStopped(ctx context.Context, repo *gitrepo.Repo) error {
+	err := errors.New("Git is in the middle of nothing, and no file is in conflict") //nolint:staticcheck // a name
+	if _, stash := repo.Resolve(ctx, "refs/stash"); stash == nil {
+		return diag.WithHint(err, "if you resolved the conflicts of git stash pop, that is done: drop it with git stash drop")
+	}
+	return diag.WithHint(err, "start with git merge, git rebase or git cherry-pick")
 }

@@ -74,7 +74,7 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 		if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
 			return err
 		}
-		noteNext(e, files)
+		noteNext(e, op, files)
 		return nil
 	}
 	for _, f := range merge.Left(files, merge.Unsealed) {
@@ -89,7 +89,7 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 		if err := e.showMerge(ctx, s, left, o.format, false); err != nil {
 			return err
 		}
-		noteNext(e, left)
+		noteNext(e, op, left)
 		return &silentError{exitFailed, fmt.Errorf("%d files are left to resolve", len(left))}
 	}
 	return e.continueGit(ctx, s, files, op, o.format)
@@ -102,7 +102,7 @@ func (e *env) sealCommitted(ctx context.Context, s *merge.Session, o *mergeOptio
 		return err
 	}
 	if len(files) == 0 {
-		return errNothingStopped()
+		return errNothingStopped(ctx, s.Repo)
 	}
 	if !o.goOn {
 		if err := e.showMerge(ctx, s, files, o.format, false); err != nil {
@@ -158,8 +158,15 @@ func (e *env) continueGit(ctx context.Context, s *merge.Session, files []merge.F
 		if err := display.MergeText(e.IO, report); err != nil {
 			return err
 		}
-		e.IO.Note("all conflicts are resolved and added; if they came from git stash pop, drop it with git stash drop")
+		noteStash(e)
 		return nil
+	}
+	if err := nothingLeft(ctx, s.Repo, op); err != nil {
+		return err
+	}
+	started, err := s.Repo.Started()
+	if err != nil {
+		return err
 	}
 	setup, err := s.Repo.Signing(ctx)
 	if err != nil {
@@ -182,7 +189,37 @@ func (e *env) continueGit(ctx context.Context, s *merge.Session, files []merge.F
 		return err
 	}
 	e.IO.Note("the %s is done; see what it did with lcm diff ORIG_HEAD, and check it with lcm validate", op)
+	return e.warnUnsigned(ctx, s.Repo, op, started)
+}
+
+// nothingLeft refuses to go on with a commit that would change nothing, which Git does not make.
+func nothingLeft(ctx context.Context, repo *gitrepo.Repo, op gitrepo.Operation) error {
+	if op != gitrepo.Revert && op != gitrepo.CherryPick {
+		return nil // a merge is one all the same, and a rebase leaves such a commit out
+	}
+	empty, err := repo.NothingStaged(ctx)
+	if err != nil || !empty {
+		return err
+	}
+	return diag.WithHint(fmt.Errorf("nothing is left of the %s: as it is resolved, it changes nothing of HEAD", op), "leave it out with git %s --skip", op)
+}
+
+// warnUnsigned tells of the commits that Git made by itself before it stopped, which it does not sign unless it is told to.
+func (e *env) warnUnsigned(ctx context.Context, repo *gitrepo.Repo, op gitrepo.Operation, started gitrepo.Revision) error {
+	if op == gitrepo.MergeOp || started.IsZero() {
+		return nil
+	}
+	n, err := repo.Unsigned(ctx, started)
+	if err != nil || n == 0 {
+		return err
+	}
+	e.IO.Warn("commits of the %s that are not signed, so that they count for nobody's: %d; sign them with git rebase --force-rebase --gpg-sign %s", op, n, started.Short())
 	return nil
+}
+
+// noteStash says what is left after conflicts that no operation of Git waits for.
+func noteStash(e *env) {
+	e.IO.Note("all conflicts are resolved and added; if they came from git stash pop, drop it with git stash drop")
 }
 
 // showMerge writes what is left to do.
@@ -247,10 +284,12 @@ func (e *env) recordConflicts(ctx context.Context, s *merge.Session, report disp
 	return e.record(ctx, workspace.New(s.Repo, workspace.Options{}), accesses...)
 }
 
-func noteNext(e *env, files []merge.File) {
+func noteNext(e *env, op gitrepo.Operation, files []merge.File) {
 	switch conflicts := merge.Left(files, merge.InConflict); {
 	case len(conflicts) > 0:
 		e.IO.Note("choose with lcm resolve %s [KEY…] --ours or --theirs, or set another value with KEY=VALUE", addressOf(conflicts[0].Path))
+	case op == gitrepo.NoOperation && len(merge.Left(files, merge.Foreign, merge.Unsealed)) == 0:
+		noteStash(e)
 	case len(merge.Left(files, merge.Foreign)) == 0:
 		e.IO.Note("nothing is left in conflict; go on with lcm merge --continue")
 	}

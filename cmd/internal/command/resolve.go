@@ -103,7 +103,7 @@ func runResolve(ctx context.Context, e *env, o *resolveOptions) error {
 		if err := e.showMerge(ctx, s, files, o.format, o.reveal); err != nil {
 			return err
 		}
-		noteNext(e, files)
+		noteNext(e, s.Repo.Operation(), files)
 		return nil
 	}
 	for _, f := range files {
@@ -136,7 +136,7 @@ func runResolve(ctx context.Context, e *env, o *resolveOptions) error {
 	if err := e.showMerge(ctx, s, files, o.format, o.reveal); err != nil {
 		return err
 	}
-	noteNext(e, files)
+	noteNext(e, s.Repo.Operation(), files)
 	return nil
 }
 
