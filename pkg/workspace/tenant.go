@@ -34,6 +34,8 @@ type Recipient struct {
 	Key  string // canonical: age1…, ssh-ed25519 …
 	Pos  diag.Position
 
+	First, Last int // the lines of its entry: name, key and group
+
 	Group string // the key group that it is of; "" without groups, and for recovery keys, which are of every group
 }
 
@@ -100,7 +102,10 @@ func ParseTenant(name, file string, src []byte) (*Tenant, error) {
 }
 
 func (d *decoder) recipient(n *tree.Node) (Recipient, bool) {
-	r := Recipient{Pos: n.Pos}
+	r := Recipient{Pos: n.Pos, First: n.Pos.Line, Last: n.Pos.Line}
+	for _, f := range n.Fields() {
+		r.First, r.Last = min(r.First, f.Pos.Line), max(r.Last, f.Value.Pos.Line)
+	}
 	if n.Kind == tree.String {
 		r.Key = n.Text()
 	} else {
