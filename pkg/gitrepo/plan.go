@@ -57,10 +57,11 @@ func (r *Repo) plan(ctx context.Context, config *gitConfig, q CommitRequest) (*c
 		return nil, diag.WithHint(&StateError{Reason: "files have unresolved merge conflicts", Paths: paths},
 			"resolve them and `git add` the files, or give the merge up with `git merge --abort`")
 	}
-	return p, r.planFiles(ctx, p, index, q.Files)
+	return p, r.planFiles(ctx, p, index, q)
 }
 
-func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, files map[string][]byte) error {
+func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, q CommitRequest) error {
+	files := q.Files
 	root, err := os.OpenRoot(r.root)
 	if err != nil {
 		return err
@@ -69,6 +70,7 @@ func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, fi
 	entries := indexed(index, files)
 	trees := remembered(r.objects.tree) // thousands of files are in few folders
 	var dirty []string
+	untracked := false
 	for _, path := range sortedKeys(files) {
 		content := files[path]
 		old, err := blobIn(ctx, trees, p.parent, path)
@@ -87,7 +89,7 @@ func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, fi
 			return err
 		}
 		if staged || !clean {
-			dirty = append(dirty, path)
+			dirty, untracked = append(dirty, path), untracked || !isIndexed
 			continue
 		}
 		if f.remove && !f.exists {
@@ -100,9 +102,22 @@ func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, fi
 	}
 	if len(dirty) > 0 {
 		return diag.WithHint(&StateError{Reason: "files have changes of yours that are not committed", Paths: dirty},
-			"commit them (`git commit %s`) or put them aside (`git stash`), then run the command again", strings.Join(dirty, " "))
+			"commit them (`%s`) or put them aside (`git stash`), then run the command again", commitLine(dirty, untracked, q.Sign))
 	}
 	return nil
+}
+
+// commitLine gives the command that commits changes, in the top folder: signed where a commit of the same files would be.
+func commitLine(dirty []string, untracked bool, sign SignMode) string {
+	paths := strings.Join(dirty, " ")
+	line := "git commit " + paths
+	if sign == SignAlways {
+		line = "git commit -S " + paths
+	}
+	if untracked { // which git commit does not find by their names
+		line = "git add " + paths + " && " + line
+	}
+	return line
 }
 
 // inspect reads the file that is to be replaced and reports whether it is what the parent commit has.
