@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -40,6 +41,9 @@ func Sops(ctx context.Context, repo *gitrepo.Repo, s *workspace.Snapshot) Check 
 		return failed("repository", "sops-file", Wrong, err)
 	}
 	if len(found) == 0 {
+		if c, missing := noSops(ctx, repo, s); missing {
+			return c
+		}
 		return ok("repository", "sops-file", "%s says what the tenants' files say", scaffold.SopsFile)
 	}
 	c := Check{Area: "repository", Name: "sops-file", Status: Wrong, Message: found[0].String(), Hint: found[0].Hint}
@@ -55,6 +59,31 @@ func Sops(ctx context.Context, repo *gitrepo.Repo, s *workspace.Snapshot) Check 
 		c.Fix = write(repo, scaffold.SopsFile, now, want)
 	}
 	return c
+}
+
+// noSops reports whether there is no .sops.yaml, though there is somebody to encrypt to.
+func noSops(ctx context.Context, repo *gitrepo.Repo, s *workspace.Snapshot) (Check, bool) {
+	now, err := read(ctx, s, scaffold.SopsFile)
+	if err != nil || now != nil {
+		return Check{}, false
+	}
+	names, err := s.Tenants(ctx)
+	if err != nil || !slices.ContainsFunc(names, func(name string) bool {
+		t, err := s.Tenant(ctx, name)
+		return err == nil && len(t.Recipients) > 0
+	}) {
+		return Check{}, false
+	}
+	c := Check{
+		Area: "repository", Name: "sops-file", Status: Warning,
+		Message: scaffold.SopsFile + " is missing: the sops CLI does not know to whom it is to encrypt",
+		Hint:    "restore it from Git, or write it anew: lcm doctor --fix",
+	}
+	if want, err := scaffold.SopsOf(ctx, s); err == nil {
+		c.Remedy = "write " + scaffold.SopsFile + " anew, for you to commit"
+		c.Fix = write(repo, scaffold.SopsFile, nil, want)
+	}
+	return c, true
 }
 
 func read(ctx context.Context, s *workspace.Snapshot, file string) ([]byte, error) {

@@ -24,6 +24,10 @@ type HookFile struct {
 	// the git directory: other repositories use it too.
 	Configured string
 	Outside    bool
+	// Off says that Git runs no hook at all here: core.hooksPath is empty, or names what is no folder, as /dev/null. Default is
+	// the folder that the hooks of the repository are in otherwise.
+	Off     bool
+	Default string
 }
 
 // HookFile finds a hook by its name.
@@ -32,12 +36,16 @@ func (r *Repo) HookFile(ctx context.Context, name string) (HookFile, error) {
 	if err != nil {
 		return HookFile{}, err
 	}
-	h := HookFile{Configured: c.get("core.hookspath")}
+	h := HookFile{Configured: c.get("core.hookspath"), Default: filepath.Join(r.commonDir, "hooks")}
 	dir, err := r.hooksDir(ctx, c)
 	if err != nil {
 		return HookFile{}, err
 	}
 	h.Path = filepath.Join(dir, name)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() || c.has("core.hookspath") && h.Configured == "" {
+		h.Off = true
+		return h, nil
+	}
 	h.Outside = !within(dir, r.commonDir) && !within(dir, r.gitDir) && (r.root == "" || !within(dir, r.root))
 	h.Content, err = os.ReadFile(h.Path)
 	switch {
@@ -58,6 +66,9 @@ func (r *Repo) HookFile(ctx context.Context, name string) (HookFile, error) {
 func (r *Repo) hooksDir(ctx context.Context, c *gitConfig) (string, error) {
 	if !c.has("core.hookspath") {
 		return filepath.Join(r.commonDir, "hooks"), nil
+	}
+	if c.get("core.hookspath") == "" {
+		return string(filepath.Separator), nil // where Git looks for /pre-commit then
 	}
 	out, err := r.git(ctx, "rev-parse", "--git-path", "hooks")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/llm-devops/lcm/cmd/internal/display"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
@@ -98,6 +99,9 @@ func (h hook) plan(ctx context.Context, w *workspace.Workspace, file gitrepo.Hoo
 	ours := bytes.Contains(file.Content, []byte(h.mark()))
 	inFramework := bytes.Contains(framework, []byte(hook{preCommit}.call()))
 	switch {
+	case file.Off:
+		report.State, report.Why = display.HookManual, hooksOff(file)
+		report.Do = "have Git run this repository's hooks, then run lcm hooks install again:\n    git config core.hooksPath '" + strings.ReplaceAll(file.Default, "'", `'\''`) + "'"
 	case ours && file.Active && string(file.Content) == h.script(),
 		!ours && file.Active && h.called(file.Content),
 		inFramework && (h.name == preCommit || bytes.Contains(file.Content, []byte(frameworkMark))):
@@ -120,6 +124,14 @@ func (h hook) plan(ctx context.Context, w *workspace.Workspace, file gitrepo.Hoo
 		report.Kept = shown(w, filepath.Join(filepath.Dir(file.Path), h.kept()))
 	}
 	return report, nil
+}
+
+// hooksOff says why Git runs no hook.
+func hooksOff(file gitrepo.HookFile) string {
+	if file.Configured == "" {
+		return "core.hooksPath is empty, so Git runs no hook here"
+	}
+	return fmt.Sprintf("core.hooksPath is %s, which is no folder, so Git runs no hook here", file.Configured)
 }
 
 // shown gives a path as seen from the repository's root, where it lies below that.
