@@ -31,8 +31,8 @@ namespaces: []
 	want := &Tenant{
 		Name: "acme", Description: "The first", Owners: []string{"team-a", "@bob"}, File: file,
 		Recipients: []Recipient{
-			{Key: ageKey, Pos: diag.Position{File: file, Line: 6, Column: 5}},
-			{Name: "bob", Key: sshKey, Pos: diag.Position{File: file, Line: 7, Column: 22}}, // without the comment
+			{Key: ageKey, Pos: diag.Position{File: file, Line: 6, Column: 5}, First: 6, Last: 6},
+			{Name: "bob", Key: sshKey, Pos: diag.Position{File: file, Line: 7, Column: 22}, First: 7, Last: 7}, // without the comment
 		},
 		Namespaces: []string{}, Quotas: DefaultQuotas(file), // no namespaces, which is not all
 	}
