@@ -48,9 +48,13 @@ func TestWhatIsKeptIsNeverWrong(t *testing.T) {
 			"apiVersion: lcm/v1\nname: acme\nrecipients: [" + f.recipient + "]\nquotas: {bytes: 40, secrets: 1, namespaces: 1}\n",
 		},
 		"config/globex/tenant.yaml": {"apiVersion: lcm/v1\nname: globex\n", "-"},
-		"lcm.yaml":                  {settings + rules, settings + rules, settings + rules, settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1)},
-		"shared/x/x.cue":            {"package x\nn: 3\n", "package x\nn: 30\n", "package x\nn: 1\nn: 2\n", "-"},
-		"schemas/own.cue":           {"package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// A.\na?: 1\n...}\n", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// Few.\nreplicas?: 3\n...}\n", "-"},
+		"lcm.yaml": {
+			settings + rules, settings + rules, settings + rules, settings, settings + "layers: [global/base, \"{tenant}/{environment}\"]\n", strings.Replace(settings, "module: engine", "module: own", 1),
+			settings + "  inferno: {module: engine}\n" + rules, "# Moved.\n\n" + settings + rules, strings.Replace(settings, "notes: {}", "notes: {inherits: inference}", 1) + rules,
+			strings.Replace(settings, "module: engine", "module: gone", 1), strings.Replace(settings, "  - development\n", "  - prod\n  - development\n", 1) + rules,
+		},
+		"shared/x/x.cue":  {"package x\nn: 3\n", "package x\nn: 30\n", "package x\nn: 1\nn: 2\n", "-"},
+		"schemas/own.cue": {"package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// A.\na?: 1\n...}\n", "package own\n@module(name=\"own\", version=\"1.0.0\", title=\"x\")\n#Config: {\n// Few.\nreplicas?: 3\n...}\n", "-"},
 		"templates/few.yaml": {
 			"template:\n  version: 1.0.0\n  variables: {n: {type: integer}}\nreplicas: {{n}}\n",
 			"template:\n  version: 1.0.0\n  variables: {n: {type: integer, max: 5}}\nreplicas: {{n}}\nmodel: mixtral\n", "-",

@@ -21,13 +21,15 @@ import (
 type keys struct {
 	s        *workspace.Snapshot
 	settings *workspace.Settings
-	common   cacheKey // what every outcome depends on
-	asked    cacheKey // that, and what the run is asked for: it decides what of a tenant is looked at
+	common   cacheKey // what every outcome depends on, but for lcm.yaml: see settingsOf
+	asked    cacheKey // that, all of lcm.yaml, and what the run is asked for: it decides what of a tenant is looked at
 	shared   []string // the tenants whose layers lie under others
 
 	mu       sync.Mutex
 	folders  map[string]*tenantFiles // of the shared tenants
 	policies map[string]string       // the digests of the tenants' files, by tenant, as far as they were come across
+
+	settingsBy map[string]string // by namespace: see settingsOf
 
 	formMu sync.Mutex
 	forms  map[formOf]string // of layers of the shared tenants
@@ -44,10 +46,10 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 	if o.Cache == nil {
 		return nil, nil
 	}
-	k := &keys{s: s, settings: settings, folders: map[string]*tenantFiles{}, policies: map[string]string{}, forms: map[formOf]string{}}
+	k := &keys{s: s, settings: settings, folders: map[string]*tenantFiles{}, policies: map[string]string{}, settingsBy: map[string]string{}, forms: map[formOf]string{}}
 	h := newKey("common")
 	h.texts(slices.Sorted(slices.Values(o.Keys))...)
-	h.texts(s.DigestOf(ctx, workspace.SettingsFile), s.DigestOf(ctx, workspace.LockFile))
+	h.texts(s.DigestOf(ctx, workspace.LockFile))
 	h.texts(s.DigestOf(ctx, workspace.TenantFile(address.Global))) // its recovery keys are everybody's
 	for _, dir := range []string{workspace.SchemaDir, workspace.SharedDir, "templates"} {
 		below, err := s.Digests(ctx, dir)
@@ -58,7 +60,7 @@ func newKeys(ctx context.Context, s *workspace.Snapshot, settings *workspace.Set
 	}
 	k.common = h.sum()
 	h = newKey("asked")
-	h.texts(string(k.common[:]))
+	h.texts(string(k.common[:]), s.DigestOf(ctx, workspace.SettingsFile))
 	for _, p := range o.Patterns {
 		tenant, environment, namespace := p.Parts()
 		h.texts(tenant, environment, namespace)
@@ -113,7 +115,7 @@ func (k *keys) tenant(ctx context.Context, name string) (tenantKeys, error) {
 func (k *keys) packages() cacheKey {
 	h := newKey("packages")
 	if k != nil {
-		h.texts(string(k.common[:]))
+		h.texts(string(k.asked[:]))
 	}
 	return h.sum()
 }
@@ -128,7 +130,7 @@ func (k *keys) drift(ctx context.Context) (key cacheKey, sound bool, err error) 
 		return key, false, err
 	}
 	h := newKey("drift")
-	h.texts(string(k.common[:]), k.s.DigestOf(ctx, workspace.SopsFile))
+	h.texts(string(k.asked[:]), k.s.DigestOf(ctx, workspace.SopsFile))
 	for _, tenant := range tenants {
 		policy := k.policies[tenant]
 		if policy == "" {
@@ -141,6 +143,42 @@ func (k *keys) drift(ctx context.Context) (key cacheKey, sound bool, err error) 
 
 // sound reports whether the keys stand for all that outcomes depend on.
 func (t tenantKeys) sound() bool { return t.soundly }
+
+// settingsOf gives a digest of what lcm.yaml says of a namespace's layers and of those that it inherits from, and where: findings
+// point there. Of a namespace that is not declared all are told that are.
+func (k *keys) settingsOf(namespace string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known, ok := k.settingsBy[namespace]; ok {
+		return known
+	}
+	h := newKey("settings")
+	for _, e := range k.settings.Environments {
+		strict := ""
+		if e.Strict != nil {
+			strict = fmt.Sprint(*e.Strict)
+		}
+		h.texts(e.Name, e.Inherits, strict, e.Pos.String())
+		for _, d := range slices.Sorted(maps.Keys(e.Dimensions)) {
+			h.texts(d, e.Dimensions[d])
+		}
+	}
+	for _, d := range k.settings.Dimensions {
+		h.texts(append([]string{d.Name}, d.Values...)...)
+	}
+	h.texts(k.settings.Layers...)
+	ns, ok := k.settings.Namespace(namespace)
+	if !ok {
+		h.texts(k.settings.NamespaceNames()...)
+	}
+	for ok {
+		h.texts(ns.Name, ns.Module, ns.Inherits, ns.Pos.String())
+		ns, ok = k.settings.Namespace(ns.Inherits)
+	}
+	sum := h.sum()
+	k.settingsBy[namespace] = string(sum[:])
+	return k.settingsBy[namespace]
+}
 
 // partKeys are the keys of one part of what is checked of a tenant.
 type partKeys struct {
@@ -181,13 +219,13 @@ func (t tenantKeys) usage() (k partKeys) {
 	return partKeys{exact: h.sum(), sound: true}
 }
 
-// layers gives the keys of layer files of the tenant, each for itself.
+// layers gives the keys of layer files of one namespace of the tenant, each for itself.
 func (t tenantKeys) layers(layers []address.Address) (k partKeys) {
 	if !t.soundly {
 		return k
 	}
 	h := newKey("layers")
-	h.texts(string(t.keys.common[:]), t.own.digests[workspace.TenantFile(t.name)])
+	h.texts(string(t.keys.common[:]), t.keys.settingsOf(layers[0].Namespace), t.own.digests[workspace.TenantFile(t.name)])
 	t.digests(h, ownFiles(layers))
 	return partKeys{exact: h.sum(), sound: true}
 }
@@ -200,10 +238,10 @@ func (t tenantKeys) address(ctx context.Context, a address.Address, r *run) (k p
 	k.sound = true
 	exact, shared, all := newKey("address"), newKey("address by form of what is shared"), newKey("address by form")
 	for _, h := range []keyHash{exact, shared} {
-		h.texts(string(t.keys.common[:]), t.own.digests[workspace.TenantFile(t.name)], a.String())
+		h.texts(string(t.keys.common[:]), t.keys.settingsOf(a.Namespace), t.own.digests[workspace.TenantFile(t.name)], a.String())
 	}
 	// What an address comes to without findings is the same for all tenants, but for the platform's own.
-	all.texts(string(t.keys.common[:]), a.Environment, a.Namespace, fmt.Sprint(t.keys.settings.Partial(a)))
+	all.texts(string(t.keys.common[:]), t.keys.settingsOf(a.Namespace), a.Environment, a.Namespace, fmt.Sprint(t.keys.settings.Partial(a)))
 	bySharedForm, byForm := false, true
 	for _, ref := range t.keys.settings.Stack(a) {
 		files := ownFiles([]address.Address{ref.Address})

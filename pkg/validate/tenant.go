@@ -90,6 +90,7 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 	}
 	var addresses []address.Address
 	if tenant != nil {
+		p.undeclared(tenant)
 		_, err := p.within(of.usage(), func(p *part) error { return p.usage(ctx, tenant) }, func() bool { return of.still(ctx) })
 		if err != nil {
 			return err
@@ -120,10 +121,12 @@ func (p *part) tenant(ctx context.Context, name string, of tenantKeys) error {
 // usage holds what a tenant has against what it may have.
 func (p *part) usage(ctx context.Context, tenant *workspace.Tenant) error {
 	quotas, err := Quotas(ctx, p.s, tenant)
-	if err != nil {
-		return err
-	}
 	p.found(quotas...)
+	return err
+}
+
+// undeclared finds namespaces that a tenant names and lcm.yaml does not.
+func (p *part) undeclared(tenant *workspace.Tenant) {
 	for _, ns := range tenant.Namespaces {
 		if _, ok := p.settings.Namespace(ns); !ok {
 			p.found(diag.Finding{
@@ -133,7 +136,6 @@ func (p *part) usage(ctx context.Context, tenant *workspace.Tenant) error {
 			})
 		}
 	}
-	return nil
 }
 
 // byNamespace groups the layers of a tenant.
