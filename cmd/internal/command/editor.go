@@ -7,9 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/llm-devops/lcm/pkg/diag"
@@ -40,35 +37,18 @@ func (e *env) editor(ctx context.Context, w *workspace.Workspace) (string, error
 	return command, nil
 }
 
-// traceless gives the arguments that keep an editor from writing copies, histories and undo files of a secret text elsewhere,
-// where the editor is known to.
-func traceless(command string) []string {
-	words := strings.Fields(command)
-	if len(words) != 1 {
-		return nil // it has its user's own arguments
-	}
-	switch strings.TrimSuffix(filepath.Base(words[0]), ".exe") {
-	case "vim", "nvim", "gvim":
-		return []string{"-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile"}
-	}
-	return nil
-}
-
 // openEditor lets the user edit a file in a private folder. Ctrl-C is the editor's meanwhile; a signal that ends this process
 // ends the editor first. The error is errEditor if what the file holds is not to be taken.
 func (e *env) openEditor(ctx context.Context, command string, dir *scratch.Dir, path string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, endings...)
 	defer signal.Stop(signals)
-	args := append(traceless(command), path)
-	words := strings.Fields(command)
+	words := editorWords(ctx, command)
 	if len(words) == 0 {
 		return fmt.Errorf("%w: %q names none", errEditor, command)
 	}
-	if strings.ContainsAny(command, "|&;<>()$`\\\"'*?[#~=%\n") && runtime.GOOS != "windows" { // as git does
-		words = []string{"sh", "-c", command + ` "$@"`, command}
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), words[0], append(words[1:], args...)...)
+	mode := e.IO.Mode()
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), words[0], append(words[1:], path)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir.Path()) // for what the editor keeps on the side
 	// What the editor draws is no result.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.IO.In, e.IO.Err, e.IO.Err
@@ -94,9 +74,11 @@ func (e *env) openEditor(ctx context.Context, command string, dir *scratch.Dir, 
 				_ = cmd.Process.Kill()
 				<-done
 			}
+			mode.Restore() // which an editor that is ended leaves as it had it
 			return fmt.Errorf("%w: ended by the signal %s", errEditor, s)
 		case <-done:
 			if failed != nil {
+				mode.Restore()
 				return diag.WithHint(fmt.Errorf("%w: %s: %w", errEditor, command, failed), "end the editor normally to have what you wrote taken, or name another in EDITOR")
 			}
 			return nil

@@ -113,6 +113,32 @@ func (t *IO) Ask(ctx context.Context, question string) (bool, error) {
 	return false, nil
 }
 
+// Mode is how a terminal treats what is typed.
+type Mode struct {
+	fd    int
+	state *term.State
+}
+
+// Mode gives the mode that the terminal of In has now.
+func (t *IO) Mode() Mode {
+	if !isTerminal(t.inFile) {
+		return Mode{}
+	}
+	fd := int(t.inFile.Fd()) //nolint:gosec // descriptors are small
+	state, err := term.GetState(fd)
+	if err != nil {
+		return Mode{}
+	}
+	return Mode{fd, state}
+}
+
+// Restore gives the terminal that mode again, after a program that left it in another.
+func (m Mode) Restore() {
+	if m.state != nil {
+		_ = term.Restore(m.fd, m.state) // nothing better can be done
+	}
+}
+
 // AskSecret asks for a value without showing what is typed. The terminal is put back as it was even when ctx ends first.
 func (t *IO) AskSecret(ctx context.Context, question string) ([]byte, error) {
 	if !t.CanAsk() {
