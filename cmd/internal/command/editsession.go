@@ -117,16 +117,16 @@ func (s *editSession) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		offered := s.text
+		offered, before := s.text, len(s.marked)
 		err := s.edit(ctx, remarks, above, at, round)
 		// Ctrl-C in the editor was the editor's.
 		ctx = context.WithoutCancel(ctx)
 		switch {
 		case err != nil:
 			return s.keep(ctx, err)
-		case len(s.text) == 0 || bytes.Equal(s.text, s.from):
+		case len(s.text) == 0 || bytes.Equal(s.text, s.from) && !s.marks():
 			return s.unchanged()
-		case wrong != nil && bytes.Equal(s.text, offered):
+		case wrong != nil && bytes.Equal(s.text, offered) && len(s.marked) == before:
 			return s.keep(ctx, wrong)
 		}
 		if err = s.interruptible(ctx, s.make); err == nil {
@@ -151,6 +151,9 @@ func (s *editSession) run(ctx context.Context) error {
 		wrong = &silentError{code: exitCode(err)}
 	}
 }
+
+// marks reports whether something is to become secret, which changes the file even where its text is as it was.
+func (s *editSession) marks() bool { return len(s.marked)+len(s.o.secretAt) > 0 }
 
 // interruptible runs a step that Ctrl-C ends.
 func (s *editSession) interruptible(ctx context.Context, step func(context.Context) error) error {
