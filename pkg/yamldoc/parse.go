@@ -42,6 +42,9 @@ func parse(file string, src []byte) (*Doc, *source, *yaml.Node, error) {
 	}
 	body, extra, err := decode(src)
 	if err != nil {
+		if f, ok := s.conflict(); ok {
+			return nil, nil, nil, diag.List{f}
+		}
 		return nil, nil, nil, diag.List{s.syntaxError(err)}
 	}
 	c := &converter{source: s}
@@ -51,6 +54,9 @@ func parse(file string, src []byte) (*Doc, *source, *yaml.Node, error) {
 			"one file holds one document: move it to a file of its own, or remove the --- line")
 	}
 	if len(c.findings) > 0 {
+		if f, ok := s.conflict(); ok {
+			return nil, nil, nil, diag.List{f}
+		}
 		return nil, nil, nil, c.findings.Sorted()
 	}
 	return &Doc{file: file, src: src, root: root, aliased: c.aliases}, s, body, nil
