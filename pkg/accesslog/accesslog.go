@@ -105,6 +105,7 @@ type Log struct {
 	dir        string
 	file, head string // the files' names in it
 	name       string // of the log file, for findings
+	aside      bool   // it was put aside: another one goes on
 }
 
 // In gives the log of a folder, which need not be there yet; name is what findings call the log's file.
@@ -113,7 +114,7 @@ func In(dir, name string) *Log { return &Log{dir: dir, file: LogFile, head: head
 // Aside gives a log that was put aside, by its path, to be read.
 func Aside(path string) *Log {
 	file := filepath.Base(path)
-	return &Log{dir: filepath.Dir(path), file: file, head: strings.TrimSuffix(file, ".log") + ".head", name: path}
+	return &Log{dir: filepath.Dir(path), file: file, head: strings.TrimSuffix(file, ".log") + ".head", name: path, aside: true}
 }
 
 // Path gives the absolute path of the log's file.

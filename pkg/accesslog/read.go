@@ -148,9 +148,12 @@ func (l *Log) tell(r *Report, line int, code, message string) {
 	if len(r.Findings) == maxFindings {
 		return
 	}
+	hint := "find out who did it: what such a log says, and does not say, is no evidence"
+	if !l.aside {
+		hint += "; then begin a new one: lcm audit access --set-aside"
+	}
 	r.Findings = append(r.Findings, diag.Finding{
-		Code: code, Severity: diag.Error, Message: message, Position: diag.Position{File: l.name, Line: line},
-		Hint: "find out who did it: what such a log says, and does not say, is no evidence; then begin a new one: lcm audit access --set-aside",
+		Code: code, Severity: diag.Error, Message: message, Position: diag.Position{File: l.name, Line: line}, Hint: hint,
 	})
 }
 

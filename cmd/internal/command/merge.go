@@ -90,7 +90,11 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 			return err
 		}
 		noteNext(e, op, left)
-		return &silentError{exitFailed, fmt.Errorf("%d files are left to resolve", len(left))}
+		what := "1 file is"
+		if len(left) > 1 {
+			what = fmt.Sprintf("%d files are", len(left))
+		}
+		return &silentError{exitFailed, fmt.Errorf("%s left to resolve", what)}
 	}
 	return e.continueGit(ctx, s, files, op, o.format)
 }

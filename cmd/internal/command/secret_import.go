@@ -21,6 +21,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/importer"
 	"github.com/llm-devops/lcm/pkg/tree"
+	"github.com/llm-devops/lcm/pkg/workspace"
 )
 
 type secretImportOptions struct {
@@ -43,12 +44,12 @@ func newSecretImport(e *env) *cobra.Command {
 		Short: "Bring SOPS files, .env files, YAML and JSON in, in one signed commit",
 		Long: `Bring values that other tools keep into layers, in one signed commit. The files themselves stay as they are.
 
-What is encrypted in a SOPS file is encrypted here, to the tenant's recipients. Files that only SOPS can open (cloud keys, key
-groups, encrypted comments in lists, dotenv and INI) are decrypted by the sops program, if it is on PATH, in memory. Of a plain .env file
+What is encrypted in a SOPS file is encrypted here, to the tenant's recipients. Files that only SOPS can open (cloud keys,
+encrypted comments in lists, dotenv and INI) are decrypted by the sops program, if it is on PATH, in memory. Of a plain .env file
 every value is secret but those named by --plain; of plain YAML and JSON those that the schema says are, and those named by --secret.
 
 A whole folder comes in with --match: the names in braces stand for parts of a path, and are used in --to. Values
-keep their types; comments do not come along.`,
+keep their types, and those of .env and INI files, which have none, get those of the schema; comments do not come along.`,
 		Example: `  lcm secret import .env --to acme/production/inference --map OPENAI_API_KEY=providers.openai.api_key
   lcm secret import inference.enc.yaml --to acme/production/inference --dry-run
   lcm secret import ../ops --match 'envs/{environment}/{namespace}.enc.yaml' --to 'acme/{environment}/{namespace}'`,
@@ -116,6 +117,11 @@ func runSecretImport(ctx context.Context, e *env, o *secretImportOptions) error 
 		more, err := o.edits(f, values)
 		if err != nil {
 			return err
+		}
+		if o.isText(f) {
+			if err := typed(ctx, base, f.to, more); err != nil {
+				return err
+			}
 		}
 		edits = append(edits, more...)
 	}
@@ -279,6 +285,32 @@ func (o *secretImportOptions) edits(f importFile, v *importer.Values) ([]change.
 	}
 	im.add(nil, v.Root)
 	return im.edits, nil
+}
+
+// isText reports whether a file's format knows no types.
+func (o *secretImportOptions) isText(f importFile) bool {
+	format, _ := importer.FormatOf(f.path)
+	return o.isDotenv(f) || o.input == string(importer.INI) || o.input == "" && format == importer.INI
+}
+
+// typed gives texts the types that the schema has for their keys, as lcm set does. What is no value of its type stays a text,
+// which is found out as any other wrong value is.
+func typed(ctx context.Context, base *workspace.Snapshot, a address.Address, edits []change.Edit) error {
+	module, err := base.ModuleOf(ctx, a.Namespace)
+	if err != nil || module == nil {
+		return err
+	}
+	for i, edit := range edits {
+		field, ok := module.Field(edit.Path)
+		if !ok || edit.Value.Kind != tree.String || slices.Contains(field.Kinds, tree.String) {
+			continue
+		}
+		if value, err := change.ParseValue(edit.Path, edit.Value.Reveal(), &field); err == nil {
+			value.Pos, value.Secret = edit.Value.Pos, edit.Value.Secret
+			edits[i].Value = value
+		}
+	}
+	return nil
 }
 
 func (o *secretImportOptions) isDotenv(f importFile) bool {
