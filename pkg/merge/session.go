@@ -117,6 +117,28 @@ func (s *Session) write(ctx context.Context, f File, text []byte) error {
 	return s.Repo.WriteFiles(ctx, map[string][]byte{f.Path: text}, gitrepo.Expect(map[string][]byte{f.Path: f.text}))
 }
 
+// Regenerate writes the generated rules of .sops.yaml anew where they do not say what the tenants' files say as these were
+// resolved, and adds the file to the index. It reports whether it did.
+func (s *Session) Regenerate(ctx context.Context, w *workspace.Workspace) (bool, error) {
+	tree := w.Worktree()
+	drift, err := tree.SopsDrift(ctx)
+	if err != nil || len(drift) == 0 {
+		return false, err
+	}
+	now, err := tree.ReadFile(ctx, scaffold.SopsFile)
+	if err != nil {
+		return false, err
+	}
+	want, err := scaffold.SopsOf(ctx, tree)
+	if err != nil {
+		return false, err
+	}
+	if err := s.write(ctx, File{Path: scaffold.SopsFile, text: now}, want); err != nil {
+		return false, err
+	}
+	return true, s.Repo.Add(ctx, scaffold.SopsFile)
+}
+
 // Choose resolves conflicts of a file by taking a side, all of them if no keys are given.
 func (s *Session) Choose(ctx context.Context, f File, keys []string, side Side) error {
 	text, err := Choose(f.Path, f.text, keys, side, s.Options)

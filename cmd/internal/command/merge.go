@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/llm-devops/lcm/pkg/diag"
 	"github.com/llm-devops/lcm/pkg/gitrepo"
 	"github.com/llm-devops/lcm/pkg/merge"
+	"github.com/llm-devops/lcm/pkg/scaffold"
 	"github.com/llm-devops/lcm/pkg/seal"
 	"github.com/llm-devops/lcm/pkg/tree"
 	"github.com/llm-devops/lcm/pkg/workspace"
@@ -96,7 +98,26 @@ func runMerge(ctx context.Context, e *env, o *mergeOptions) error {
 		}
 		return &silentError{exitFailed, fmt.Errorf("%s left to resolve", what)}
 	}
+	if err := e.regenerateSops(ctx, s); err != nil {
+		return err
+	}
 	return e.continueGit(ctx, s, files, op, o.format)
+}
+
+// regenerateSops has .sops.yaml say what the tenants' files say as they were resolved. What is wrong with these is the hook's to say.
+func (e *env) regenerateSops(ctx context.Context, s *merge.Session) error {
+	w, err := e.workspace(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // the settings may be what is wrong
+	}
+	done, err := s.Regenerate(ctx, w)
+	if _, wrong := errors.AsType[diag.List](err); wrong {
+		return nil
+	}
+	if err == nil && done {
+		e.IO.Note("wrote %s anew, from the tenants' files as they were resolved", scaffold.SopsFile)
+	}
+	return err
 }
 
 // sealCommitted seals the files of a merge that somebody without a key has committed.
@@ -182,6 +203,9 @@ func (e *env) continueGit(ctx context.Context, s *merge.Session, files []merge.F
 		if more, _ := s.Files(ctx); len(merge.Left(more, merge.InConflict, merge.Unsealed, merge.Foreign)) > 0 {
 			e.IO.Note("%s", said)
 			return diag.WithHint(fmt.Errorf("the %s went on and stopped at the next conflict", op), "see it with lcm merge")
+		}
+		if strings.Contains(said, "[foreign-recipient]") || strings.Contains(said, "[missing-recipient]") {
+			return diag.WithHint(err, "have the files follow who is in now: lcm keys sync --no-commit, git add what it wrote, then lcm merge --continue")
 		}
 		return err
 	}
