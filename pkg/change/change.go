@@ -167,11 +167,17 @@ func (p *Plan) edit(ctx context.Context, a address.Address, edits []Edit) error 
 			changes = append(changes, c)
 		}
 	}
+	seals := slices.ContainsFunc(changes, func(c seal.Change) bool { return c.Secret && c.Value != nil })
+	if seals {
+		if err := p.settled(ctx, tenant); err != nil {
+			return err
+		}
+	}
 	edited, err := seal.Edit(ctx, doc, changes, o)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(changes, func(c seal.Change) bool { return c.Secret && c.Value != nil }) {
+	if seals {
 		if edited, err = p.rekey(ctx, edited, o); err != nil {
 			return err
 		}
@@ -208,6 +214,28 @@ func (p *Plan) rekey(ctx context.Context, doc *yamldoc.Doc, o seal.Options) (*ya
 	all := o.Access.Recipients()
 	gone := slices.DeleteFunc(meta.Access.Recipients(), func(r string) bool { return slices.Contains(all, r) })
 	return done, p.known(ctx, doc, done, gone)
+}
+
+// settled refuses to encrypt by a policy that is about to change: whoever was taken out of tenant.yaml, and not out of a commit yet,
+// would be able to read what is set now.
+func (p *Plan) settled(ctx context.Context, tenant *workspace.Tenant) error {
+	if p.Before.Revision().IsZero() {
+		return nil
+	}
+	now, err := p.w.Worktree().Tenant(ctx, tenant.Name)
+	if err == nil && now.Access().Equal(tenant.Access()) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	file := tenant.File
+	before, errBefore := p.Before.ReadFile(ctx, file)
+	if after, err := p.w.Worktree().ReadFile(ctx, file); errBefore == nil && err == nil && bytes.Equal(before, after) {
+		file = workspace.TenantFile(address.Global) // whose recovery keys are everybody's
+	}
+	return diag.WithHint(fmt.Errorf("%s has changes that are not committed, by which the secrets of %s are for others", file, tenant.Name),
+		"lcm keys sync commits them, with the files that follow; or put them aside: git stash push %s", file)
 }
 
 // now gives the time that the change records.

@@ -72,6 +72,9 @@ func (p *Plan) text(ctx context.Context, t Text) error {
 	isSecret := func(path tree.Path) bool {
 		return isSecretField(path, module) || slices.ContainsFunc(marked, path.HasPrefix)
 	}
+	if err := p.settled(ctx, tenant); err != nil {
+		return err
+	}
 	edited, err := seal.Reseal(ctx, old, text, isSecret, o)
 	if err != nil {
 		return err

@@ -22,6 +22,9 @@ type hooks struct {
 	output io.Writer
 }
 
+// OwnCommit is the variable by which a hook can tell that [Repo.Commit] runs it, and not git commit.
+const OwnCommit = "LCM_COMMIT"
+
 // maxHookOutput bounds what of a hook's output goes into an error.
 const maxHookOutput = 64 << 10
 
@@ -100,7 +103,7 @@ func (l *limitedBuffer) String() string { return l.b.String() }
 // journal. The hooks see the new files in place and the new index in GIT_INDEX_FILE; they may change the message, but not
 // what is committed: that was checked.
 func (c *commitRun) runHooks(ctx context.Context) error {
-	env := []string{"GIT_INDEX_FILE=" + c.txn.path("index"), "GIT_EDITOR=:"}
+	env := []string{"GIT_INDEX_FILE=" + c.txn.path("index"), "GIT_EDITOR=:", OwnCommit + "=1"}
 	if c.hooks.any("pre-commit") {
 		before, err := readIndexFile(c.txn.path("index"))
 		if err != nil {

@@ -89,7 +89,15 @@ func (r *Repo) planFiles(ctx context.Context, p *commitPlan, index *gitIndex, q 
 			return err
 		}
 		if staged || !clean {
-			dirty, untracked = append(dirty, path), untracked || !isIndexed
+			taken, err := p.isAsWanted(ctx, f, isIndexed && staged, entry)
+			if err != nil {
+				return err
+			}
+			if taken {
+				p.files = append(p.files, f)
+			} else {
+				dirty, untracked = append(dirty, path), untracked || !isIndexed
+			}
 			continue
 		}
 		if f.remove && !f.exists {
@@ -118,6 +126,19 @@ func commitLine(dirty []string, untracked bool, sign SignMode) string {
 		line = "git add " + paths + " && " + line
 	}
 	return line
+}
+
+// isAsWanted reports whether a change of the user's is the one that is to be committed: the file has the new content, and so has
+// the index if anything is staged of it.
+func (p *commitPlan) isAsWanted(ctx context.Context, f replacement, staged bool, entry indexEntry) (bool, error) {
+	if f.remove || !f.exists || !bytes.Equal(f.before, f.content) {
+		return false, nil
+	}
+	if !staged {
+		return true, nil
+	}
+	o, err := p.convert.blob(ctx, f.path, f.content, false)
+	return o.id == entry.id && !entry.intentToAdd, err
 }
 
 // inspect reads the file that is to be replaced and reports whether it is what the parent commit has.

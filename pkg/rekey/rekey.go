@@ -55,6 +55,8 @@ type File struct {
 	Gained     []string // the keys that it opens for from now on
 	Lost       []string // the keys that it opened for before
 	Regrouped  bool     // other key groups, or another number of them, open it from now on
+	Before     seal.Access
+	After      seal.Access
 	NewDataKey bool
 	Secrets    []string // the keys of its encrypted values
 	Text       []byte
@@ -177,7 +179,7 @@ func (r *run) file(ctx context.Context, j job) (f *File, has bool, err error) {
 			"add one: lcm keys add NAME --recipient KEY --tenant %s", j.policy.Name)
 	}
 	lost, missing := j.policy.Difference(meta.Recipients)
-	f = &File{Path: path, Address: j.address, Lost: lost, NewDataKey: r.o.NewDataKeys || !meta.Access.Within(want)}
+	f = &File{Path: path, Address: j.address, Before: meta.Access, After: want, Lost: lost, NewDataKey: r.o.NewDataKeys || !meta.Access.Within(want)}
 	for _, m := range missing {
 		f.Gained = append(f.Gained, m.Key)
 	}

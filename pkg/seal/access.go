@@ -33,6 +33,14 @@ func (a Access) Recipients() []string {
 	return out
 }
 
+// String says what it takes to open a file: "one key", or "keys of 2 of 3 groups".
+func (a Access) String() string {
+	if !a.Grouped() {
+		return "one key"
+	}
+	return fmt.Sprintf("keys of %d of %d groups", a.Threshold, len(a.Groups))
+}
+
 // Check says what is wrong with it; nil if it can be sealed to.
 func (a Access) Check() error {
 	if a.Grouped() && slices.ContainsFunc(a.Groups, func(g []string) bool { return len(g) == 0 }) {
@@ -46,6 +54,8 @@ func (a Access) checkThreshold() error {
 	switch n := len(a.Groups); {
 	case n > most:
 		return fmt.Errorf("there are %d key groups, and %d at most can be", n, most)
+	case n > 1 && a.Threshold == 0:
+		return fmt.Errorf("there are %d key groups, and nothing says of how many it takes a key: from 2 to %d", n, n)
 	case n > 1 && (a.Threshold < 2 || a.Threshold > n):
 		return fmt.Errorf("the threshold of %d key groups is %d: it must be from 2 to %d", n, a.Threshold, n)
 	}

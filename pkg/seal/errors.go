@@ -12,8 +12,8 @@ import (
 type NoIdentityError struct {
 	File       string   // "" where it is no file of the repository
 	Recipients []string // to whom it is sealed, in its order; none where the format does not say
-	Groups     int      // in how many key groups those are; 0 where each opens it alone
-	Threshold  int      // of how many of the groups it takes a key
+	Access     Access   // those, in their key groups; zero where the format knows none
+	Opened     int      // of how many of the groups there is a key here
 	Tried      []Tried  // where identities were looked for, in order
 }
 
@@ -29,13 +29,13 @@ func (e *NoIdentityError) Error() string {
 	if e.File != "" {
 		b.WriteString(e.File + ": ")
 	}
-	if e.Groups > 0 {
-		fmt.Fprintf(&b, "it takes keys of %d of its %d key groups, and there are too few here", e.Threshold, e.Groups)
-	} else {
+	switch {
+	case e.Access.Grouped():
+		fmt.Fprintf(&b, "it takes %s, and those here are of %d; the groups are %s", e.Access, e.Opened, groupsText(e.Access))
+	case len(e.Recipients) > 0:
+		b.WriteString("no identity here opens it; it is sealed to " + strings.Join(e.Recipients, ", "))
+	default:
 		b.WriteString("no identity here opens it")
-	}
-	if len(e.Recipients) > 0 {
-		b.WriteString("; it is sealed to " + strings.Join(e.Recipients, ", "))
 	}
 	for _, t := range e.Tried {
 		if t.Problem != problemUnset && t.Problem != problemMissing {
@@ -45,13 +45,20 @@ func (e *NoIdentityError) Error() string {
 	return b.String()
 }
 
-// Wanted names the keys that open it: "one of age1…", or "keys of 2 of 3 groups, of age1…".
+// Wanted names the keys that open it: "one of age1…", or "keys of 2 of 3 groups: (age1…) (age1…) (age1…)".
 func (e *NoIdentityError) Wanted() string {
-	all := strings.Join(e.Recipients, ", ")
-	if e.Groups > 0 {
-		return fmt.Sprintf("keys of %d of %d groups, of %s", e.Threshold, e.Groups, all)
+	if e.Access.Grouped() {
+		return fmt.Sprintf("%s: %s", e.Access, groupsText(e.Access))
 	}
-	return "one of " + all
+	return "one of " + strings.Join(e.Recipients, ", ")
+}
+
+func groupsText(a Access) string {
+	groups := make([]string, len(a.Groups))
+	for i, group := range a.Groups {
+		groups[i] = "(" + strings.Join(group, ", ") + ")"
+	}
+	return strings.Join(groups, " ")
 }
 
 // hinted adds the next step: what stands in the way of an identity that is there, or where to put one.
@@ -61,7 +68,7 @@ func (e *NoIdentityError) hinted(file string) error {
 			return diag.WithHint(e, "run it in a terminal to be asked for the passphrase of %s, or use a key without one", t.Where)
 		}
 	}
-	if e.Groups > 0 {
+	if e.Access.Grouped() {
 		return diag.WithHint(e, "bring the private keys of enough groups together: in %s, in SOPS_AGE_KEY_FILE, or of other kinds (SSH, GnuPG, Vault)", file)
 	}
 	return diag.WithHint(e, "put the private key of one of these recipients into %s, or name its file in SOPS_AGE_KEY_FILE; "+

@@ -9,6 +9,7 @@ import (
 )
 
 var (
+	groupStart  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ +- [a-z_]+:\s*$`) }) // of one of several lists of keys
 	sealedValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`ENC\[AES256_GCM,[^\]\n]*\]`) })
 	// what of the sops: block says for whom and what a file is encrypted
 	saysForWhom = sync.OnceValue(func() *regexp.Regexp {
@@ -32,6 +33,8 @@ func Readable(src []byte) []byte {
 			out.Write(sealedValue().ReplaceAllFunc(line, secretMark))
 		case top:
 			out.WriteString("sops: # encrypted for\n")
+		case groupStart().Match(line):
+			out.WriteString("  key group:\n")
 		default:
 			if m := saysForWhom().FindSubmatch(bytes.TrimRight(line, "\r\n")); m != nil {
 				out.WriteString("  ")

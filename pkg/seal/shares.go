@@ -88,7 +88,7 @@ func (k *Keyring) sharedKey(ctx context.Context, m *Metadata) ([]byte, *NoIdenti
 		}
 		return 1
 	})
-	failed := &NoIdentityError{File: m.file, Recipients: m.Access.Recipients(), Groups: len(groups), Threshold: m.Access.Threshold}
+	failed := &NoIdentityError{File: m.file, Recipients: m.Access.Recipients(), Access: m.Access}
 	var shares [][]byte
 	defer func() { clearAll(shares) }()
 	for i, g := range groups {
@@ -108,7 +108,7 @@ func (k *Keyring) sharedKey(ctx context.Context, m *Metadata) ([]byte, *NoIdenti
 			break
 		}
 	}
-	if len(shares) < m.Access.Threshold {
+	if failed.Opened = len(shares); len(shares) < m.Access.Threshold {
 		return nil, failed, nil
 	}
 	raw, err := shamir.Combine(shares)

@@ -231,5 +231,5 @@ func takes(a seal.Access) string {
 	for i, group := range a.Groups {
 		sizes[i] = strconv.Itoa(len(group))
 	}
-	return fmt.Sprintf("keys of %d of %d key groups (of %s keys)", a.Threshold, len(a.Groups), strings.Join(sizes, ", "))
+	return fmt.Sprintf("%s (of %s keys)", a, strings.Join(sizes, ", "))
 }

@@ -108,9 +108,6 @@ func runKeysRemove(ctx context.Context, e *env, o *keysRemoveOptions) error {
 	}
 	o.newDataKeys = true
 	o.subject = "close the secrets of %s to " + escaped(o.person)
-	if err := o.warnOfOneself(ctx, e); err != nil {
-		return err
-	}
 	if err := o.run(ctx, e); err != nil {
 		return err
 	}
@@ -241,23 +238,4 @@ func (o *keysRemoveOptions) remove(ctx context.Context, name string) error {
 	}
 	recovery := slices.ContainsFunc(t.Recovery, func(r workspace.Recipient) bool { return slices.Contains(gone, r.Key) && r.Pos.File == t.File })
 	return o.edited(ctx, t, text, recovery)
-}
-
-// warnOfOneself tells those who close secrets to themselves.
-func (o *keysRemoveOptions) warnOfOneself(ctx context.Context, e *env) error {
-	own, err := e.keyring().Recipients(ctx)
-	if err != nil {
-		return err
-	}
-	after := o.w.Overlay(o.base, o.policy)
-	for _, name := range o.named {
-		t, err := after.Tenant(ctx, name)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(o.gone[name], func(key string) bool { return slices.Contains(own, key) }) && !t.Access().OpensWith(own...) {
-			e.IO.Warn("after this you cannot open the secrets of %s yourself any more", name)
-		}
-	}
-	return nil
 }

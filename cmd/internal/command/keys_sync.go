@@ -47,6 +47,9 @@ func runKeysSync(ctx context.Context, e *env, c *keysChange) error {
 	if err := c.orAll(ctx); err != nil {
 		return err
 	}
+	if err := c.takeEdits(ctx, e); err != nil {
+		return err
+	}
 	c.gained = func(tenants []rekey.Tenant) error { return c.warnOfNamings(ctx, e, tenants) }
 	c.subject = "re-encrypt the secrets of %s to whom policy names"
 	return c.run(ctx, e)

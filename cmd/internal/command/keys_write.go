@@ -1,10 +1,13 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -66,6 +69,9 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := c.warnOfOneself(ctx, e, after, tenants); err != nil {
+		return err
+	}
 	if c.gained != nil {
 		if err := c.gained(tenants); err != nil {
 			return err
@@ -114,6 +120,33 @@ func (c *keysChange) run(ctx context.Context, e *env) error {
 		return err
 	}
 	return incomplete(tenants)
+}
+
+// warnOfOneself tells those who close secrets to themselves.
+func (c *keysChange) warnOfOneself(ctx context.Context, e *env, after *workspace.Snapshot, tenants []rekey.Tenant) error {
+	own, err := e.keyring().Recipients(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		policy, err := after.Tenant(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		opened := slices.ContainsFunc(t.Files, func(f rekey.File) bool { return f.Before.OpensWith(own...) })
+		if before, err := c.base.Tenant(ctx, t.Name); err == nil {
+			opened = opened || before.Access().OpensWith(own...)
+		}
+		access := policy.Access()
+		switch {
+		case !opened || access.OpensWith(own...):
+		case slices.ContainsFunc(access.Recipients(), func(key string) bool { return slices.Contains(own, key) }):
+			e.IO.Warn("after this your age and SSH keys alone do not open the secrets of %s any more: it takes %s", t.Name, access)
+		default:
+			e.IO.Warn("after this you cannot open the secrets of %s yourself any more", t.Name)
+		}
+	}
+	return nil
 }
 
 // request gives what is to be committed.
@@ -189,12 +222,69 @@ func incomplete(tenants []rekey.Tenant) error {
 	return nil
 }
 
+// takeEdits takes in what was edited by hand of tenants' files, and is not committed: all of them, or those of the tenants that were
+// named.
+func (c *keysChange) takeEdits(ctx context.Context, e *env) error {
+	if c.NoCommit {
+		return nil // that is what the change starts from
+	}
+	for _, name := range c.tenants() {
+		file := workspace.TenantFile(name)
+		edited, err := c.editOf(ctx, file)
+		if err != nil {
+			return err
+		}
+		if edited == nil {
+			continue
+		}
+		t, err := c.base.Tenant(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := c.edited(ctx, t, edited, name == address.Global); err != nil {
+			return err
+		}
+		e.IO.Note("takes in the changes of %s that are not committed yet", file)
+	}
+	return nil
+}
+
+// editOf gives a file as it was edited and not committed; nil if it was not.
+func (c *keysChange) editOf(ctx context.Context, file string) ([]byte, error) {
+	before, err := c.base.ReadFile(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	now, err := c.w.Worktree().ReadFile(ctx, file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Equal(now, before):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return now, nil
+}
+
 // tenantFile gives a tenant and the text of its file, as far as the change has come.
 func (c *keysChange) tenantFile(ctx context.Context, name string) (*workspace.Tenant, []byte, error) {
 	s := c.w.Overlay(c.base, c.policy)
 	t, err := s.Tenant(ctx, name)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !c.NoCommit {
+		edited, err := c.editOf(ctx, t.File)
+		if err != nil {
+			return nil, nil, err
+		}
+		others, err := c.w.Repo().Dirty(ctx, path.Dir(t.File))
+		if err != nil {
+			return nil, nil, err
+		}
+		if edited != nil && len(others) == 1 { // else more than sync would do is under way
+			return nil, nil, diag.WithHint(fmt.Errorf("%s has changes that are not committed", t.File),
+				"lcm keys sync --tenant %s commits them, with the files that follow; or put them aside: git stash push %s", name, t.File)
+		}
 	}
 	src, err := s.ReadFile(ctx, t.File)
 	return t, src, err

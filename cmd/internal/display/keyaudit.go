@@ -54,20 +54,30 @@ func togetherText(f holders.File) string {
 }
 
 // inGroups says of which groups of a file a key is.
-func inGroups(f holders.File, key string) string {
+func inGroups(t holders.Tenant, f holders.File, key string) string {
 	var in []string
 	for i, group := range f.Groups {
 		if slices.Contains(group, key) {
-			in = append(in, strconv.Itoa(i+1))
+			in = append(in, groupName(t, f, i))
 		}
 	}
 	switch {
 	case len(in) == 0:
 		return ""
 	case len(in) >= f.Threshold:
-		return "  in groups " + strings.Join(in, ", ") + ": alone enough"
+		return showText("  of the groups " + strings.Join(in, " and ") + ": alone enough")
 	}
-	return "  in group " + strings.Join(in, ", ")
+	return showText("  of the group " + strings.Join(in, " and "))
+}
+
+// groupName gives what the tenant's file calls a group of a file's; its number where that is not known.
+func groupName(t holders.Tenant, f holders.File, group int) string {
+	for _, h := range t.Holders {
+		if !f.Regrouped && h.Group != "" && slices.Contains(f.Groups[group], h.Key) {
+			return h.Group
+		}
+	}
+	return strconv.Itoa(group + 1)
 }
 
 // KeyAuditText writes the report for people.
@@ -96,7 +106,7 @@ func KeyAuditText(t *term.IO, r *keyaudit.Report) error {
 			fmt.Fprintf(&b, "  %s%s %s for%s\n", plural(g.secrets, "secret"), where, opens, togetherText(g.files[0]))
 			for _, h := range item.Holders {
 				if slices.Contains(g.keys, h.Key) {
-					fmt.Fprintf(&b, "    %s%s%s\n", who(h), roleMark(s, h.Role), s.Dim(inGroups(g.files[0], h.Key)+namedText(item, h.Key)))
+					fmt.Fprintf(&b, "    %s%s%s\n", who(h), roleMark(s, h.Role), s.Dim(inGroups(item.Tenant, g.files[0], h.Key)+namedText(item, h.Key)))
 				}
 			}
 		}
@@ -267,7 +277,7 @@ func (m *markdown) auditTenant(t keyaudit.Tenant) {
 	m.line("| file | secret | opens for |")
 	m.line("|---|---|---|")
 	for _, f := range t.Files {
-		opens := opensFor(f, t.Holders, number)
+		opens := opensFor(t.Tenant, f, number)
 		for _, secret := range f.Secrets {
 			m.line("| %s | %s | %s |", code(f.Path), codeCell(secret), opens)
 		}
@@ -275,10 +285,10 @@ func (m *markdown) auditTenant(t keyaudit.Tenant) {
 }
 
 // opensFor gives for whom a file opens, by the numbers of the keys.
-func opensFor(f holders.File, all []holders.Holder, number map[string]string) string {
+func opensFor(t holders.Tenant, f holders.File, number map[string]string) string {
 	numbers := func(keys []string) string {
 		var out []string
-		for _, h := range all {
+		for _, h := range t.Holders {
 			if slices.Contains(keys, h.Key) {
 				out = append(out, number[h.Key])
 			}
@@ -290,9 +300,9 @@ func opensFor(f holders.File, all []holders.Holder, number map[string]string) st
 	}
 	groups := make([]string, len(f.Groups))
 	for i, keys := range f.Groups {
-		groups[i] = "(" + numbers(keys) + ")"
+		groups[i] = cell(groupName(t, f, i)) + " (" + numbers(keys) + ")"
 	}
-	return fmt.Sprintf("%d of %s", f.Threshold, strings.Join(groups, " "))
+	return fmt.Sprintf("%d of %s", f.Threshold, strings.Join(groups, ", "))
 }
 
 func (m *markdown) auditHistory(h *keyaudit.History) {

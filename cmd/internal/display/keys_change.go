@@ -33,8 +33,10 @@ type KeysTenant struct {
 	Lost        []AccessChange `json:"lost,omitempty"`
 	Files       []string       `json:"files"`               // that are re-encrypted
 	Regrouped   bool           `json:"regrouped,omitempty"` // its key groups change, or of how many it takes a key
-	NewDataKeys int            `json:"newDataKeys"`         // how many of them with a new data key
-	Unchanged   int            `json:"unchanged"`           // files with secrets that are right already
+	Takes       string         `json:"takes,omitempty"`     // what it takes to open a secret from then on, if that changes
+	TookBefore  string         `json:"tookBefore,omitempty"`
+	NewDataKeys int            `json:"newDataKeys"` // how many of them with a new data key
+	Unchanged   int            `json:"unchanged"`   // files with secrets that are right already
 	Error       string         `json:"error,omitempty"`
 }
 
@@ -71,7 +73,9 @@ func NewKeysChange(ctx context.Context, p *change.Plan, tenants []rekey.Tenant) 
 			item.Files = append(item.Files, f.Path)
 			item.Gained = accessChanges(item.Gained, f.Gained, names)
 			item.Lost = accessChanges(item.Lost, f.Lost, names)
-			item.Regrouped = item.Regrouped || f.Regrouped
+			if item.Regrouped = item.Regrouped || f.Regrouped; f.Regrouped {
+				item.Takes, item.TookBefore = f.After.String(), f.Before.String()
+			}
 			count(&item.Gained, f.Gained)
 			count(&item.Lost, f.Lost)
 			if f.NewDataKey {
@@ -135,7 +139,7 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 			fmt.Fprintf(&b, "  %s %s\n", s.Red("-"), access(l))
 		}
 		if item.Regrouped {
-			fmt.Fprintf(&b, "  %s other key groups\n", s.Yellow("~"))
+			fmt.Fprintf(&b, "  %s %s\n", s.Yellow("~"), regroupedText(item))
 		}
 		switch {
 		case item.Error != "":
@@ -161,6 +165,17 @@ func KeysChangeText(t *term.IO, c *KeysChange) error {
 	return nil
 }
 
+// regroupedText says what it takes to open a secret, where that changes.
+func regroupedText(t KeysTenant) string {
+	switch {
+	case t.Takes == t.TookBefore:
+		return "other key groups; it takes " + t.Takes + ", as before"
+	case t.Takes == "one key":
+		return "it takes one key, any of them, and took " + t.TookBefore
+	}
+	return "it takes " + t.Takes + ", and took " + t.TookBefore
+}
+
 func access(c AccessChange) string { return Person(c.Name, c.Key) }
 
 // Person gives somebody's name and enough of a key to know it by; the key alone where nobody is named.
@@ -184,6 +199,9 @@ func dataKeysText(t KeysTenant) string {
 func (c *KeysChange) outcome(s term.Style) string {
 	switch c.Outcome {
 	case Unchanged:
+		if slices.ContainsFunc(c.Tenants, func(t KeysTenant) bool { return t.Error != "" }) {
+			return "nothing was changed"
+		}
 		return "nothing to change: it is so already"
 	case Planned:
 		return fmt.Sprintf("dry run: would change %s; nothing was written", plural(len(c.Files), "file"))
@@ -203,7 +221,11 @@ func (c *KeysChange) next() string {
 	}
 	switch {
 	case len(left) > 0:
-		return "somebody who can open them: lcm keys sync" + tenantFlags(left, 0)
+		command := "sync"
+		if c.Kind == "keys-rotate" {
+			command = "rotate"
+		}
+		return "somebody who can open them: lcm keys " + command + tenantFlags(left, 0)
 	case c.Outcome == Written:
 		return "lcm diff, then commit it with git"
 	case c.Outcome == Committed && len(c.Known) > 0:
