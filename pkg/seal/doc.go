@@ -3,7 +3,7 @@
 // [Sealed] gives a file's tree with its secrets still closed and needs no key; [Open] opens them and checks the MAC.
 // [Edit] changes values: plain ones without a key and without touching the sops block, secret ones so that only their own
 // lines, mac and lastmodified change. [Rekey] changes who can open a file. [Inspect] reads the sops block alone. A
-// [Keyring] finds the user's identities where SOPS finds them, once. [SealTo] and [OpenAge] are for whole age files.
+// [Keyring] finds the user's identities where SOPS finds them, once. [SealTo] makes whole age files.
 //
 // What is written has encrypted_regex and mac_only_encrypted and is opened by the sops CLI; files of that CLI with another
 // selection of keys, or with a MAC over all values, can be opened too. Where a file has key groups, its data key is split among

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"filippo.io/age"
-	"filippo.io/age/plugin"
 
 	"github.com/llm-devops/lcm/pkg/diag"
 )
@@ -168,27 +167,6 @@ func (k *Keyring) search(ctx context.Context, m *Metadata, group int) *search {
 	return s
 }
 
-// OpenAge decrypts an age file, binary or armored, with the first identity of a keyring that can.
-// The error is a *[NoIdentityError] if none can.
-func OpenAge(ctx context.Context, ciphertext []byte, k *Keyring) ([]byte, error) {
-	if k == nil {
-		return nil, (&NoIdentityError{}).hinted("the keyring")
-	}
-	k.load()
-	s := &search{k: k, ctx: ctx, targets: []target{{"", func(id age.Identity) ([]byte, error) { return decryptAge(ciphertext, id) }}}}
-	plain, err := s.run()
-	if err != nil {
-		return nil, err
-	}
-	if plain == nil {
-		if s.broken != nil {
-			return nil, s.broken
-		}
-		return nil, (&NoIdentityError{Tried: s.report()}).hinted(k.hintFile())
-	}
-	return plain, nil
-}
-
 func (k *Keyring) hintFile() string {
 	if f := k.DefaultIdentityFile(); f != "" {
 		return f
@@ -196,9 +174,9 @@ func (k *Keyring) hintFile() string {
 	return "an identity file"
 }
 
-// target is something sealed to one recipient, or to some that are not known.
+// target is something sealed to one recipient.
 type target struct {
-	recipient string // canonical; "" if not known
+	recipient string // canonical where it parses
 	decrypt   func(age.Identity) ([]byte, error)
 }
 
@@ -210,7 +188,6 @@ type search struct {
 	pgp      []entry // PGP messages, which GnuPG opens
 	vault    []entry // what a Vault opens
 	problems []Tried
-	broken   error // a fault of the sealed thing itself
 }
 
 // run gives the plaintext, or nil if no identity opens any target. The error is the context's.
@@ -244,11 +221,6 @@ func (s *search) try(t target, where string, id age.Identity) []byte {
 	}
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		return nil
-	}
-	_, isPrompt := errors.AsType[*promptError](err)
-	_, isPlugin := id.(*plugin.Identity)
-	if !isPrompt && !isPlugin {
-		s.broken = err
 	}
 	s.problem(where, err.Error())
 	return nil
@@ -314,7 +286,7 @@ func (s *search) locked() []byte {
 			continue
 		}
 		for _, t := range s.targets {
-			if t.recipient != "" && t.recipient != id.recipient {
+			if t.recipient != id.recipient {
 				continue
 			}
 			if plain := s.unlockAndTry(t, id); plain != nil {
@@ -342,7 +314,7 @@ func (s *search) plugins() []byte {
 // wantsPlugin reports whether some target may be for a plugin: starting one can mean asking for a touch of a token.
 func (s *search) wantsPlugin() bool {
 	return slices.ContainsFunc(s.targets, func(t target) bool {
-		return t.recipient == "" || pluginName(t.recipient) != ""
+		return pluginName(t.recipient) != ""
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"filippo.io/age/agessh"
 	"filippo.io/age/armor"
 	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
@@ -360,38 +361,24 @@ func TestPostQuantumAndMixedRecipients(t *testing.T) {
 func TestAgeFiles(t *testing.T) {
 	r, k := pair(t)
 	private, public := sshPair(t, ed25519Key(t), "")
-	sshKeys := env(t, map[string]string{envSSHFile: writeFile(t, filepath.Join(t.TempDir(), "id"), private)}, nil)
+	ofSSH, err := agessh.ParseIdentity(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x25519, err := age.ParseX25519Identity(k.getenv(envKey))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, plain := range []string{"", "x", strings.Repeat("long ", 50000)} {
 		sealed, err := SealTo([]string{r, public}, []byte(plain))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, k := range map[string]*Keyring{"age": k, "ssh": sshKeys} {
-			if got, err := OpenAge(t.Context(), sealed, k); err != nil || string(got) != plain {
+		for name, id := range map[string]age.Identity{"age": x25519, "ssh": ofSSH} {
+			if got, err := decryptAge(sealed, id); err != nil || string(got) != plain {
 				t.Errorf("%s: %d bytes: %v", name, len(plain), err)
 			}
 		}
-		// age itself is the oracle.
-		id, err := age.ParseX25519Identity(k.getenv(envKey))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := decryptAge(sealed, id); err != nil || string(got) != plain {
-			t.Errorf("age: %v", err)
-		}
-		flipped := bytes.Clone(sealed)
-		flipped[len(flipped)-1] ^= 1
-		if _, err := OpenAge(t.Context(), flipped, k); err == nil {
-			t.Error("opened a changed age file")
-		}
-		_, other := pair(t)
-		_, err = OpenAge(t.Context(), sealed, other)
-		if _, ok := errors.AsType[*NoIdentityError](err); !ok || diag.HintOf(err) == "" {
-			t.Errorf("another key: %v", err)
-		}
-	}
-	if _, err := OpenAge(t.Context(), []byte("nothing"), k); err == nil {
-		t.Error("opened what is no age file")
 	}
 	if _, err := SealTo(nil, []byte("x")); err == nil {
 		t.Error("sealed to nobody")
