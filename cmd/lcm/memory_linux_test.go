@@ -102,9 +102,9 @@ func (u *guarded) shell(line string) (string, error) {
 	return string(out), err
 }
 
-// waiting is a script that leaves its own process and its parent's, and waits to be let go on.
+// waiting is a script that leaves its own process and its parent's, and waits to be let go on, or for the test to be over.
 func (u *guarded) waiting(then string) string {
-	return fmt.Sprintf(`echo $$ $PPID > %[1]s/started; mv %[1]s/started %[1]s/waits; while [ ! -e %[1]s/go ]; do sleep 0.02; done; %[2]s`, u.home, then)
+	return fmt.Sprintf(`echo $$ $PPID > %[1]s/started; mv %[1]s/started %[1]s/waits; while [ -d %[1]s ] && [ ! -e %[1]s/go ]; do sleep 0.02; done; %[2]s`, u.home, then)
 }
 
 // start runs a command with a waiting script in it, and gives the processes of the script and of lcm; what is sent on ended is that the
