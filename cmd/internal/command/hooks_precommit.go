@@ -30,7 +30,8 @@ func newHooksPreCommit(e *env) *cobra.Command {
 		Short: "Check what is staged: validate it, and look for secrets in plain text; Git calls this",
 		Long: `Check what is staged, as the next commit would have it, whatever lies in the worktree: lcm validate for the tenants whose files
 would change (for all, where what all depend on would), and lcm secret scan --staged. Git calls this before each commit, once lcm
-hooks install has been run; git commit --no-verify does without.
+hooks install has been run; git commit --no-verify does without. Of commits that lcm makes itself, which checks what they bring, only
+the second is done.
 
 It takes no key, and prints nothing if nothing is wrong. The exit code is 3 if there are errors, and then Git makes no commit.`,
 		Example: "  lcm hooks pre-commit\n  lcm hooks pre-commit -o json",
